@@ -1,0 +1,63 @@
+"""HIER as a loss of pytorch-metric-learning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from pytorch_metric_learning.losses import BaseMetricLossFunction
+from torch import Tensor
+
+from hyperdml.hier import HIER
+
+
+class HIERLoss(BaseMetricLossFunction):
+    """`hyperdml.hier.HIER` as a pytorch-metric-learning loss, to be added to a metric loss.
+
+    >>> from pytorch_metric_learning import losses
+    >>> metric = losses.ProxyAnchorLoss(num_classes=100, embedding_size=128)
+    >>> loss = losses.MultipleLosses([metric, HIERLoss(embedding_size=128)], weights=[1, 0.5])
+
+    Its proxies are parameters: give `loss.parameters()` to the optimiser, at 50 times the base rate as released. HIER
+    does not mine; `indices_tuple` is ignored. A reference set (`ref_emb`) joins the batch as further nodes.
+
+    Args:
+        embedding_size: dimension of the embeddings.
+        num_proxies: number of hierarchical proxies.
+        hier_options: `mode`, `c`, `clip_r`, `k`, `per_anchor`, `tau`, `margin`, `embeddings` of `HIER`;
+            `embeddings="tangent"` suits a model that ends in a linear layer.
+        pml_options: options of `BaseMetricLossFunction` (reducer, embedding_regularizer, ...).
+
+    Raises:
+        ValueError: an option of HIER is out of range.
+    """
+
+    def __init__(
+        self,
+        embedding_size: int,
+        num_proxies: int = 512,
+        *,
+        pml_options: dict[str, Any] | None = None,
+        **hier_options: Any,
+    ) -> None:
+        super().__init__(**(pml_options or {}))
+        self.hier = HIER(embedding_size, num_proxies, **hier_options)
+
+    def compute_loss(
+        self,
+        embeddings: Tensor,
+        labels: Tensor | None,
+        indices_tuple: Any,
+        ref_emb: Tensor,
+        ref_labels: Tensor | None,
+    ) -> dict[str, dict[str, Any]]:
+        """The loss dictionary of pytorch-metric-learning, one entry that is already reduced."""
+        if ref_emb is not embeddings:
+            embeddings = torch.cat([embeddings, ref_emb])
+            labels = None if labels is None or ref_labels is None else torch.cat([labels, ref_labels])
+        return already_reduced(self.hier(embeddings, labels))
+
+
+def already_reduced(loss: Tensor) -> dict[str, dict[str, Any]]:
+    """A scalar in the form that the library's reducers take."""
+    return {"loss": {"losses": loss, "indices": None, "reduction_type": "already_reduced"}}

@@ -1,0 +1,88 @@
+"""The embedding head: norm, linear, clip, exponential map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from hyperdml.geometry import ToPoincare
+
+HeadKind = Literal["released", "scaled"]
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """Settings of `EmbeddingHead`.
+
+    Attributes:
+        kind: "released": LayerNorm without parameters, orthogonal linear, so that features leave the linear layer with
+            a norm of about sqrt(embedding_size), five times the clipping radius, and every image is clipped to one
+            sphere. "scaled": the same features multiplied by a scale that starts at the radius asked for, to study
+            radii.
+        embedding_size: dimension d of the embedding.
+        c: curvature magnitude; the ball has curvature -c.
+        clip_r: clipping radius in the tangent space.
+        riemannian_gradient: scale gradients by the inverse metric of the ball (as released).
+        init_radius: "scaled" only: tangent norm at which features start, in units of the tangent space.
+        learn_scale: "scaled" only: the scale is a parameter.
+        soft_clip: "scaled" only: approach clip_r smoothly, so that norms keep a gradient.
+    """
+
+    kind: HeadKind = "released"
+    embedding_size: int = 128
+    c: float = 0.1
+    clip_r: float = 2.3
+    riemannian_gradient: bool = True
+    init_radius: float = 1.5
+    learn_scale: bool = True
+    soft_clip: bool = False
+
+
+class EmbeddingHead(nn.Module):
+    """Backbone features to points of the Poincaré ball, in float32 also under autocast.
+
+    ``x = expmap0(clip(s W LayerNorm(f) + b))`` with W orthogonal and b = 0 at the start, and s = 1 for the released
+    head.
+
+    Args:
+        in_features: width of the backbone features.
+        config: settings.
+
+    Raises:
+        ValueError: an unknown kind, or an option of the scaled head given with the released one.
+    """
+
+    def __init__(self, in_features: int, config: HeadConfig) -> None:
+        super().__init__()
+        if config.kind not in ("released", "scaled"):
+            raise ValueError(f"head.kind must be 'released' or 'scaled', got {config.kind!r}")
+        if config.kind == "released" and config.soft_clip:
+            raise ValueError("head.soft_clip needs head.kind 'scaled': the released head clips every image hard")
+        if not config.init_radius > 0:
+            raise ValueError(f"head.init_radius must be positive, got {config.init_radius}")
+        if config.embedding_size < 1:
+            raise ValueError(f"head.embedding_size must be at least 1, got {config.embedding_size}")
+        self.config = config
+        self.norm = nn.LayerNorm(in_features, elementwise_affine=False)
+        self.linear = nn.Linear(in_features, config.embedding_size)
+        nn.init.orthogonal_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+        self.log_scale: nn.Parameter | None = None
+        if config.kind == "scaled":
+            # LayerNorm gives norm sqrt(in_features); an orthogonal map to fewer dimensions keeps about sqrt(d) of it
+            start = config.init_radius / min(in_features, config.embedding_size) ** 0.5
+            self.log_scale = nn.Parameter(torch.tensor(start).log(), requires_grad=config.learn_scale)
+        self.to_poincare = ToPoincare(
+            config.c, config.clip_r, soft_clip=config.soft_clip, riemannian_gradient=config.riemannian_gradient
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (N, in_features) features to (N, embedding_size) points of the ball."""
+        with torch.autocast(features.device.type, enabled=False):
+            u = self.linear(self.norm(features.float()))
+            if self.log_scale is not None:
+                u = u * self.log_scale.exp()
+            return self.to_poincare(u)
