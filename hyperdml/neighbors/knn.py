@@ -85,6 +85,7 @@ class ExactKNN:
             ValueError: points are not finite, lie outside the ball or differ in dimension; k is below 1 or exceeds
                 the points available; more queries than references with `ref_includes_query`; no reference at all.
         """
+        home = torch.as_tensor(query).device
         query = _points(query, "query", self.space)
         if reference is None:
             if self._points is None:
@@ -93,9 +94,6 @@ class ExactKNN:
         else:
             points, pool = _points(reference, "reference", self.space), None
         self._check(query, points, k, ref_includes_query)
-        home = query.device
-        if home.type == "mps":  # no float64 there
-            query = query.cpu()
         points = points.to(query.device)
         if reference is not None:
             pool = self._index(points)
@@ -216,12 +214,13 @@ def make_knn(metric: str, c: float | None = None, **options: Any) -> ExactKNN:
 
 
 def _points(x: Tensor, name: str, space: Space) -> Tensor:
-    """Check (N, d) points; the returned tensor is detached and of a floating type."""
+    """Check (N, d) points; the returned tensor is detached and on a device that has float64."""
     x = torch.as_tensor(x).detach()
+    x = x.cpu() if x.device.type == "mps" else x
     if x.ndim != 2 or x.shape[1] == 0 or not x.dtype.is_floating_point:
         raise ValueError(f"{name} must be an (N, d) floating-point tensor, got {tuple(x.shape)} of {x.dtype}")
     finite = x.isfinite().all(1)
     if not finite.all():
         raise ValueError(f"{name} row {int((~finite).nonzero()[0])} is not finite")
-    space.check(x.double() if x.device.type != "mps" else x.cpu().double(), name)
+    space.check(x.double(), name)
     return x
