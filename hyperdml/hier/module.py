@@ -57,10 +57,10 @@ _PRESETS: dict[str, _Preset] = {
 class HIER(nn.Module):
     """Hierarchical regulariser: learnable proxies act as lowest common ancestors of related embeddings.
 
-    For a batch of points and for the proxies themselves: k-reciprocal neighbours are related; triplets (i, j, k) of two
-    related nodes and a third are drawn; a proxy rho is drawn as ancestor of (i, j) and rho' of (i, j, k); the hinge loss
-    of `hier_triplet_loss` pulls i, j towards rho and k towards rho'. The value is the mean over sample triplets plus the
-    mean over proxy triplets.
+    For a batch of points and for the proxies themselves: k-reciprocal neighbours are related; triplets (i, j, k) of
+    two related nodes and a third are drawn; a proxy rho is drawn as ancestor of (i, j) and rho' of (i, j, k); the
+    hinge loss of `hier_triplet_loss` pulls i, j towards rho and k towards rho'. The value is the mean over sample
+    triplets plus the mean over proxy triplets.
 
     | | ``mode="official"`` (released code) | ``mode="paper"`` (CVPR text) |
     |---|---|---|

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-
-from hyperdml.data.emoji.dataset import EmojiDataset
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,53 +17,48 @@ class ClassSplit:
 
 
 def split_classes(
-    dataset: EmojiDataset,
+    num_classes: int,
     seed: int = 0,
-    by: Literal["class", "subgroup"] = "class",
     fractions: tuple[float, float, float] = (0.5, 0.15, 0.35),
+    bundles: np.ndarray | None = None,
 ) -> ClassSplit:
-    """Split the classes into train, validation and test, every class in one part.
+    """Split classes 0 .. C-1 into train, validation and test, every class in one part.
 
     Args:
-        dataset: data set whose classes are split.
+        num_classes: number of classes C.
         seed: seed of the draw; the same seed gives the same split.
-        by: 'class' draws classes one by one; 'subgroup' keeps the classes of a subgroup together, so that
-            whole subgroups are unseen in training, which is harder, and meets the fractions only nearly.
         fractions: wanted shares of the classes in train, validation and test; a zero leaves a part empty.
+        bundles: (C,) id of a bundle (a subgroup of the taxonomy, say) for each class; classes of a bundle stay
+            together, and the fractions are met only nearly. None draws classes one by one.
 
     Raises:
-        ValueError: `by` is unknown, the fractions are no shares that sum to 1, or there are too few
-            classes (subgroups) to fill the parts.
+        ValueError: the fractions are no shares that sum to 1, the bundles do not fit, or there are too few classes
+            (bundles) to fill the parts.
     """
-    if by not in ("class", "subgroup"):
-        raise ValueError(f"by must be 'class' or 'subgroup', got {by!r}")
     shares = np.asarray(fractions, dtype=np.float64)
     if shares.shape != (3,) or not (shares >= 0).all() or abs(shares.sum() - 1) > 1e-9:
         raise ValueError(f"fractions must be three numbers >= 0 that sum to 1, got {fractions!r}")
+    if bundles is not None and bundles.shape != (num_classes,):
+        raise ValueError(f"bundles must hold one id for each of {num_classes} classes, got shape {bundles.shape}")
     rng = np.random.default_rng(seed)
-    if by == "class":
-        parts = _split_one_by_one(len(dataset.class_names), shares, rng)
+    if bundles is None:
+        ends = np.round(np.cumsum(shares)[:2] * num_classes).astype(int)
+        parts = [np.sort(part) for part in np.split(rng.permutation(num_classes), ends)]
     else:
-        pairs = list(zip(dataset.groups, dataset.subgroups, strict=True))
-        ids = {pair: i for i, pair in enumerate(dict.fromkeys(pairs))}
-        parts = _split_together(np.array([ids[pair] for pair in pairs]), shares, rng)
+        parts = _split_together(np.unique(bundles, return_inverse=True)[1], shares, rng)
     if any(share > 0 and not part.size for share, part in zip(shares, parts, strict=True)):
-        raise ValueError(f"{len(dataset.class_names)} classes are too few for fractions {fractions!r} by {by}")
+        together = "" if bundles is None else f" in {len(np.unique(bundles))} bundles"
+        raise ValueError(f"{num_classes} classes{together} are too few for the shares {fractions!r}")
     for part in parts:
         part.flags.writeable = False
     return ClassSplit(*parts)
 
 
-def _split_one_by_one(count: int, shares: np.ndarray, rng: np.random.Generator) -> Sequence[np.ndarray]:
-    ends = np.round(np.cumsum(shares)[:2] * count).astype(int)
-    return [np.sort(part) for part in np.split(rng.permutation(count), ends)]
-
-
-def _split_together(bundles: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> Sequence[np.ndarray]:
+def _split_together(bundles: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
     """Place the bundles (id per class), the largest first, at random into parts that still have room.
 
-    The chance of a part is the room it has left. A bundle that fits nowhere goes where most room is left;
-    the small ones that come last then even out the parts.
+    The chance of a part is the room it has left. A bundle that fits nowhere goes where most room is left; the small
+    ones that come last then even out the parts.
     """
     sizes = np.bincount(bundles)
     room = shares * len(bundles)

@@ -1,0 +1,71 @@
+"""The `hyperdml` command: its sub-commands, and errors as one line with a documented exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from cyclopts import App, CycloptsError
+
+from hyperdml.errors import HyperdmlError
+
+_HELP = """Hyperbolic deep metric learning: train HIER, score it, look at it.
+
+Start with: hyperdml train quickstart
+
+Exit codes: 0 done; 2 usage or configuration; 3 data missing or broken; 4 training diverged; 5 environment (package,
+device, disk); 130 or 143 interrupted, continue with hyperdml resume RUN.
+"""
+
+
+def build_app() -> App:
+    """The application with all sub-commands; a command's imports happen when it runs."""
+    app = App(name="hyperdml", help=_HELP, version=lambda: version("hyperdml"), help_format="plaintext")
+    app.command("hyperdml.cli.train:train", name="train")
+    app.command("hyperdml.cli.resume:resume", name="resume")
+    app.command("hyperdml.cli.evaluate:evaluate", name="eval")
+    recipes = App(name="recipes", help="List and show the bundled recipes.", help_format="plaintext")
+    recipes.command("hyperdml.cli.recipes:list_recipes", name="list")
+    recipes.command("hyperdml.cli.recipes:show_recipe", name="show")
+    app.command(recipes)
+    datasets = App(name="datasets", help="List data sets and build the emoji set anew.", help_format="plaintext")
+    datasets.command("hyperdml.cli.datasets:list_datasets", name="list")
+    datasets.command("hyperdml.cli.datasets:build_emoji_set", name="build-emoji")
+    app.command(datasets)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with a documented code.
+
+    Args:
+        arguments: words after the program name; None takes those of the process.
+    """
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code (see `hyperdml.errors`)."""
+    app = build_app()
+    try:
+        app(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        return _fail(f"{error} (see hyperdml --help)", 2)
+    except HyperdmlError as error:
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except BrokenPipeError:
+        # the reader of our output (head, less) is gone; Python must not complain while it closes stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _fail(str(error), 5)
+    return 0
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"hyperdml: error: {' '.join(message.split()) if code == 2 else message}", file=sys.stderr)
+    return code

@@ -1,0 +1,97 @@
+"""Carry a run to its end: train what is missing, draw the picture, write the report, print the table."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from hyperdml.cli.progress import RunProgress
+from hyperdml.data import load_splits
+from hyperdml.errors import Interrupted
+from hyperdml.files import write_atomic
+from hyperdml.training.config import TrainConfig
+from hyperdml.training.embeddings import read_embeddings
+from hyperdml.training.report import comparison, next_steps, report_markdown, table
+from hyperdml.training.run import Row, RunResult, execute
+
+
+def conclude(config: TrainConfig, folder: Path, recipe: str) -> None:
+    """Run all unfinished arms of a run folder and tell the user what came out.
+
+    Args:
+        config: the run.
+        folder: its folder.
+        recipe: its name, for headings.
+    """
+    console = Console(soft_wrap=True)
+    progress = RunProgress(console)
+    try:
+        with warnings.catch_warnings():
+            # a CUDA build of torch on a machine without a driver says so each time it is asked
+            warnings.filterwarnings("ignore", message="CUDA initialization", category=UserWarning)
+            result = execute(config, folder, progress)
+    except Interrupted as error:
+        raise Interrupted(f"{error}; continue with: hyperdml resume {folder}", error.exit_code - 128) from None
+    finally:
+        progress.close()
+    note = draw_picture(config, folder)
+    report = report_markdown(folder, config, result, recipe, note)
+    write_atomic(folder / "report.md", report.encode())
+    print_result(console, config, folder, result)
+
+
+def draw_picture(config: TrainConfig, folder: Path) -> str:
+    """Draw disk.png of the main arm, and return its caption."""
+    from hyperdml.viz import draw_disk
+
+    stored = read_embeddings(folder)
+    test = load_splits(config.data).test
+    picture = draw_disk(
+        folder / "disk.png",
+        stored.points,
+        stored.proxies,
+        stored.c,
+        test.levels[:, 0],
+        test.coarse_names,
+        title=f"Test images and hierarchical proxies in the Poincaré disk (c = {stored.c:g})",
+        thumbnails=test.images,
+    )
+    caption = (
+        "Distance from the centre is the learned distance from the origin (grey circles at 2, 4 and 6 over sqrt(c)); "
+        "the angle is a layout."
+    )
+    if picture.root_share is None:
+        return caption
+    return (
+        f"{caption} Lines lead to the parent in the learned space: the nearest proxy closer to the origin, or the "
+        f"origin. The origin is the parent of {picture.root_share:.0%} of the images shown and of "
+        f"{picture.proxy_root_share:.0%} of the proxies."
+    )
+
+
+def print_result(console: Console, config: TrainConfig, folder: Path, result: RunResult) -> None:
+    """The table, the radius report and where to go from there."""
+    console.print()
+    print_table(console, result.rows)
+    console.print(f"\n{comparison(result.rows)}\n".replace("\n\n\n", "\n"), highlight=False)
+    for text in result.radius.lines():
+        console.print(f"  {text}", highlight=False)
+    console.print(f"\nwritten to {folder}: report.md, disk.png, model/, embeddings.safetensors, metrics.jsonl")
+    console.print("try next:")
+    for command, why in next_steps(folder, config):
+        console.print(f"  {command:<62} {why}", highlight=False, markup=False)
+
+
+def print_table(console: Console, rows: Sequence[Row]) -> None:
+    """Figures in per cent, a line per row."""
+    header, cells = table(rows)
+    view = Table(box=None, pad_edge=False)
+    for index, name in enumerate(header):
+        view.add_column(name, justify="right" if index else "left", no_wrap=True)
+    for line in cells:
+        view.add_row(*line)
+    console.print(view)

@@ -1,0 +1,57 @@
+"""`hyperdml datasets`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+
+def list_datasets() -> None:
+    """Data sets that recipes can name, and what they hold."""
+    from hyperdml.data.emoji import load_emoji
+
+    emoji = load_emoji()
+    print(
+        f"emoji    bundled: {len(emoji.labels)} drawings of {len(emoji.class_names)} emoji by "
+        f"{len(emoji.vendor_names)} vendors, {len(set(emoji.groups))} groups, {len(set(emoji.subgroups))} subgroups"
+    )
+    print("folder   data.root=FOLDER with images as FOLDER/CLASS/IMAGE")
+
+
+def build_emoji_set(*, variant: Literal["bundled", "large"] = "large", out: Path | None = None, size: int = 64) -> None:
+    """Draw the emoji set anew from the published npm packages (needs npm and the network).
+
+    Train on the result with data.root=FOLDER.
+
+    Args:
+        variant: bundled: the five vendors that ship with the package; large: seven design families, two of them under
+            a share-alike licence, which is why it is not shipped.
+        out: folder to write; by default a folder in the user's cache.
+        size: side of an image in pixels.
+    """
+    from rich.console import Console
+
+    from hyperdml.cli.progress import RunProgress
+    from hyperdml.data.emoji.build import build_emoji, default_folder
+    from hyperdml.training.settings import settings_errors
+
+    progress = RunProgress(Console(soft_wrap=True))
+    running: dict[str, int] = {}
+
+    def report(stage: str, done: int, total: int) -> None:
+        if stage not in running:
+            progress.close()
+            progress.start(stage, total)
+        progress.advance(done - running.get(stage, 0), {})
+        running[stage] = done
+
+    folder = default_folder(variant) if out is None else out
+    try:
+        with settings_errors():
+            result = build_emoji(folder, variant, size, progress=report)
+    finally:
+        progress.close()
+    print(
+        f"{result.images} images of {result.classes} emoji in {result.subgroups} subgroups written to {result.path}\n"
+        f"use them with: hyperdml train quickstart data.root={folder}"
+    )

@@ -1,0 +1,65 @@
+"""Progress of a run: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import TimeRemainingColumn as Remaining
+
+
+class RunProgress:
+    """Implements `hyperdml.training.run.Progress` with rich.
+
+    Args:
+        console: where to write; on a terminal a bar per piece of work, else about ten lines.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._title = ""
+        self._done = self._total = 0
+        self._begun = 0.0
+        self._figures: dict[str, float] = {}
+
+    def message(self, text: str) -> None:
+        """Print one line."""
+        self._console.print(text, highlight=False)
+
+    def start(self, title: str, total: int) -> None:
+        """Begin a bar, or print the title."""
+        self._title, self._total, self._done, self._figures = title, total, 0, {}
+        self._begun = time.perf_counter()
+        if not self._console.is_terminal:
+            return
+        columns = [TextColumn("{task.description:<36}"), BarColumn(None), MofNCompleteColumn(), TimeElapsedColumn()]
+        self._bar = Progress(*columns, Remaining(), TextColumn("{task.fields[figures]}"), console=self._console)
+        self._task = self._bar.add_task(title, total=total, figures="")
+        self._bar.start()
+
+    def advance(self, count: int, figures: Mapping[str, float]) -> None:
+        """Move the bar, or print a line at every tenth of the work."""
+        before, self._done = self._done, self._done + count
+        self._figures.update(figures)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self._done, figures=self._text())
+        elif before * 10 // self._total != self._done * 10 // self._total:
+            spent = time.perf_counter() - self._begun
+            self.message(f"{self._title}: {self._done}/{self._total} after {spent:.0f} s {self._text()}".rstrip())
+
+    def end(self) -> None:
+        """Close the bar."""
+        self.close()
+
+    def close(self) -> None:
+        """Leave the terminal in order, also after an error."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _text(self) -> str:
+        return "  ".join(f"{name} {value:.3f}" for name, value in self._figures.items())

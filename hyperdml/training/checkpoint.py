@@ -1,0 +1,109 @@
+"""Checkpoints in one safetensors file: weights, proxies, optimiser state and position, written atomically.
+
+A checkpoint folder holds `step-N.safetensors` and `latest.json`, which names the file to load and its SHA-256. The
+payload is on disk before `latest.json` is replaced, so a crash at any moment leaves a loadable checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from hyperdml.errors import ConfigError, DataError
+from hyperdml.files import sha256, write_atomic
+from hyperdml.training.settings import differing_keys
+
+_MODULE, _OPTIMIZER = "module.", "optimizer."
+
+
+def save_checkpoint(
+    folder: Path, step: int, module: nn.Module, optimizer: Optimizer, config: dict[str, Any], seconds: float
+) -> None:
+    """Write the state after `step` steps, then remove older files.
+
+    Args:
+        folder: created if missing.
+        step: number of finished steps.
+        module: everything with parameters or buffers.
+        optimizer: its state is stored with it.
+        config: the run's configuration, compared when the checkpoint is loaded.
+        seconds: training time so far.
+
+    Raises:
+        OSError: the disk does not take it; the previous checkpoint is kept.
+    """
+    from safetensors.torch import save
+
+    folder.mkdir(parents=True, exist_ok=True)
+    state = optimizer.state_dict()
+    tensors = {_MODULE + key: value for key, value in module.state_dict().items()}
+    for index, entries in state["state"].items():
+        tensors.update({f"{_OPTIMIZER}{index}.{key}": value for key, value in entries.items()})
+    meta = {"step": step, "seconds": seconds, "config": config, "param_groups": state["param_groups"]}
+    path = folder / f"step-{step:07d}.safetensors"
+    plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    write_atomic(path, save(plain, metadata={"hyperdml": json.dumps(meta)}))
+    pointer = {"file": path.name, "sha256": sha256(path)}
+    write_atomic(folder / "latest.json", json.dumps(pointer).encode())
+    for old in folder.glob("*"):
+        if old.name not in (path.name, "latest.json"):
+            old.unlink()
+
+
+def load_checkpoint(
+    folder: Path, module: nn.Module, optimizer: Optimizer, config: dict[str, Any]
+) -> tuple[int, float] | None:
+    """Restore the newest checkpoint of a folder.
+
+    Args:
+        folder: folder that `save_checkpoint` wrote to; may be missing.
+        module: receives weights and buffers.
+        optimizer: receives its state.
+        config: must equal the configuration stored with the checkpoint.
+
+    Returns:
+        Number of finished steps and training seconds, or None if there is no checkpoint.
+
+    Raises:
+        ConfigError: the configuration differs; the message lists the keys.
+        DataError: a file is damaged.
+    """
+    pointer = folder / "latest.json"
+    if not pointer.is_file():
+        return None
+    try:
+        entry = json.loads(pointer.read_text())
+        path = folder / entry["file"]
+        intact = sha256(path) == entry["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"cannot read checkpoint {pointer}: {error}") from error
+    if not intact:
+        raise DataError(f"checkpoint {path} is damaged: its SHA-256 is not the one in {pointer.name}")
+    tensors, meta = _read(path)
+    different = differing_keys(meta["config"], config)
+    if different:
+        raise ConfigError(f"the configuration changed since {path} was written: {', '.join(different)}")
+    module.load_state_dict({k.removeprefix(_MODULE): v for k, v in tensors.items() if k.startswith(_MODULE)})
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith(_OPTIMIZER):
+            index, name = key.removeprefix(_OPTIMIZER).split(".", 1)
+            state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": meta["param_groups"]})
+    return meta["step"], meta["seconds"]
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+            meta: dict[str, Any] = json.loads(file.metadata()["hyperdml"])
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise DataError(f"cannot read checkpoint {path}: {error}") from error
+    return tensors, meta

@@ -1,0 +1,136 @@
+"""The whole configuration of a training run, as frozen dataclasses.
+
+Every key of a recipe is a field here; `training.settings` reads YAML and dotted overrides into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from hyperdml.data import AugmentConfig, DataConfig
+from hyperdml.models import ModelConfig
+
+
+@dataclass(frozen=True)
+class BatchConfig:
+    """Class-balanced batches.
+
+    Attributes:
+        size: images per batch.
+        per_class: images of each class in a batch (2 in HIER).
+    """
+
+    size: PositiveInt = 180
+    per_class: PositiveInt = 2
+
+
+@dataclass(frozen=True)
+class MetricLossConfig:
+    """The metric loss that HIER is added to.
+
+    Attributes:
+        name: class of `pytorch_metric_learning.losses`.
+        options: its further constructor arguments.
+    """
+
+    name: str = "ProxyAnchorLoss"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HIERConfig:
+    """The hierarchical regulariser; curvature and clipping radius are those of the head.
+
+    Attributes:
+        weight: lambda, the factor of the HIER loss; 0 trains the metric loss alone.
+        mode: "official" (as released) or "paper".
+        num_proxies: number of hierarchical proxies P.
+        k: neighbours K of the k-reciprocal relation.
+        per_anchor: triplets per anchor.
+        tau: temperature of the LCA draws.
+        margin: hinge margin.
+    """
+
+    weight: NonNegativeFloat = 0.5
+    mode: Literal["official", "paper"] = "official"
+    num_proxies: int = 512
+    k: int = 20
+    per_anchor: int = 50
+    tau: float = 0.1
+    margin: float = 0.1
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """AdamW with one learning rate and a multiplier for every group of parameters.
+
+    Attributes:
+        steps: number of optimiser steps.
+        lr: base learning rate, that of the backbone.
+        head_lr_mult: multiplier of the embedding head.
+        class_proxy_lr_mult: multiplier of the metric loss's own parameters (1e4 in HIER).
+        hier_proxy_lr_mult: multiplier of the hierarchical proxies (50 in HIER).
+        weight_decay: decoupled weight decay of all groups, as released.
+        warmup_steps: steps during which the backbone's learning rate is 0.
+        schedule: "constant", or "cosine" to 0 over all steps.
+        clip_value: largest absolute value of a gradient entry (10 in HIER); None for no clipping.
+        freeze_bn: keep batch-normalisation statistics of the backbone fixed.
+        freeze_backbone: train the head alone, on backbone features that are computed once.
+        views: copies of each training image in those features: the image itself and views - 1 augmented ones.
+    """
+
+    steps: PositiveInt = 100
+    lr: PositiveFloat = 1e-4
+    head_lr_mult: NonNegativeFloat = 1.0
+    class_proxy_lr_mult: NonNegativeFloat = 1e4
+    hier_proxy_lr_mult: NonNegativeFloat = 50.0
+    weight_decay: NonNegativeFloat = 1e-2
+    warmup_steps: NonNegativeInt = 0
+    schedule: Literal["constant", "cosine"] = "cosine"
+    clip_value: PositiveFloat | None = 10.0
+    freeze_bn: bool = False
+    freeze_backbone: bool = False
+    views: PositiveInt = 4
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """When and how embeddings are scored.
+
+    Attributes:
+        ks: the k of Recall@k.
+        every: steps between evaluations on the validation classes; 0 for none before the end.
+        control: also train the metric loss alone from the same seed, the row that HIER is compared with.
+    """
+
+    ks: tuple[PositiveInt, ...] = (1, 2, 4, 8)
+    every: NonNegativeInt = 0
+    control: bool = True
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A run.
+
+    Attributes:
+        seed: all randomness is derived from it.
+        device: "auto" (CUDA if there is one), or a torch device.
+        checkpoint_every: steps between checkpoints.
+        data, model, batch, augment, metric_loss, hier, optim, evaluation: the parts.
+    """
+
+    seed: NonNegativeInt = 0
+    device: str = "auto"
+    checkpoint_every: PositiveInt = 50
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    metric_loss: MetricLossConfig = field(default_factory=MetricLossConfig)
+    hier: HIERConfig = field(default_factory=HIERConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
