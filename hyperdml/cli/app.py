@@ -9,30 +9,34 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
+from hyperdml.cli.datasets import build_emoji_set, list_datasets
+from hyperdml.cli.evaluate import evaluate
+from hyperdml.cli.recipes import list_recipes, show_recipe
+from hyperdml.cli.resume import resume
+from hyperdml.cli.train import train
 from hyperdml.errors import HyperdmlError
 
 _HELP = """Hyperbolic deep metric learning: train HIER, score it, look at it.
 
 Start with: hyperdml train quickstart
 
-Exit codes: 0 done; 2 usage or configuration; 3 data missing or broken; 4 training diverged; 5 environment (package,
-device, disk); 130 or 143 interrupted, continue with hyperdml resume RUN.
+Exit codes: 0 done; 2 usage or configuration; 3 data missing or broken; 4 training diverged; 5 environment (package, device, disk); 130 or 143 interrupted, continue with hyperdml resume RUN.
 """
 
 
 def build_app() -> App:
-    """The application with all sub-commands; a command's imports happen when it runs."""
+    """The application with all sub-commands; a command's own imports happen when it runs."""
     app = App(name="hyperdml", help=_HELP, version=lambda: version("hyperdml"), help_format="plaintext")
-    app.command("hyperdml.cli.train:train", name="train")
-    app.command("hyperdml.cli.resume:resume", name="resume")
-    app.command("hyperdml.cli.evaluate:evaluate", name="eval")
+    app.command(train, name="train")
+    app.command(resume, name="resume")
+    app.command(evaluate, name="eval")
     recipes = App(name="recipes", help="List and show the bundled recipes.", help_format="plaintext")
-    recipes.command("hyperdml.cli.recipes:list_recipes", name="list")
-    recipes.command("hyperdml.cli.recipes:show_recipe", name="show")
+    recipes.command(list_recipes, name="list")
+    recipes.command(show_recipe, name="show")
     app.command(recipes)
     datasets = App(name="datasets", help="List data sets and build the emoji set anew.", help_format="plaintext")
-    datasets.command("hyperdml.cli.datasets:list_datasets", name="list")
-    datasets.command("hyperdml.cli.datasets:build_emoji_set", name="build-emoji")
+    datasets.command(list_datasets, name="list")
+    datasets.command(build_emoji_set, name="build-emoji")
     app.command(datasets)
     return app
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from hyperdml.cli.progress import RunProgress
 from hyperdml.data import load_splits
@@ -15,8 +13,8 @@ from hyperdml.errors import Interrupted
 from hyperdml.files import write_atomic
 from hyperdml.training.config import TrainConfig
 from hyperdml.training.embeddings import read_embeddings
-from hyperdml.training.report import comparison, next_steps, report_markdown, table
-from hyperdml.training.run import Row, RunResult, execute
+from hyperdml.training.report import comparison, next_steps, report_markdown, table, text_table
+from hyperdml.training.run import RunResult, execute
 
 
 def conclude(config: TrainConfig, folder: Path, recipe: str) -> None:
@@ -75,8 +73,7 @@ def draw_picture(config: TrainConfig, folder: Path) -> str:
 
 def print_result(console: Console, config: TrainConfig, folder: Path, result: RunResult) -> None:
     """The table, the radius report and where to go from there."""
-    console.print()
-    print_table(console, result.rows)
+    print(f"\n{text_table(*table(result.rows))}")
     console.print(f"\n{comparison(result.rows)}\n".replace("\n\n\n", "\n"), highlight=False)
     for text in result.radius.lines():
         console.print(f"  {text}", highlight=False)
@@ -84,14 +81,3 @@ def print_result(console: Console, config: TrainConfig, folder: Path, result: Ru
     console.print("try next:")
     for command, why in next_steps(folder, config):
         console.print(f"  {command:<62} {why}", highlight=False, markup=False)
-
-
-def print_table(console: Console, rows: Sequence[Row]) -> None:
-    """Figures in per cent, a line per row."""
-    header, cells = table(rows)
-    view = Table(box=None, pad_edge=False)
-    for index, name in enumerate(header):
-        view.add_column(name, justify="right" if index else "left", no_wrap=True)
-    for line in cells:
-        view.add_row(*line)
-    console.print(view)

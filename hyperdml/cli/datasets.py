@@ -47,7 +47,7 @@ def build_emoji_set(*, variant: Literal["bundled", "large"] = "large", out: Path
 
     folder = default_folder(variant) if out is None else out
     try:
-        with settings_errors():
+        with settings_errors("build-emoji"):
             result = build_emoji(folder, variant, size, progress=report)
     finally:
         progress.close()

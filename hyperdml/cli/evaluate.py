@@ -14,13 +14,11 @@ def evaluate(run: Path, *, metric: Literal["hyperbolic", "cosine", "euclidean"] 
         metric: distance that ranks: hyperbolic (the curvature is stored with the embeddings), cosine, or euclidean on
             the points of the ball.
     """
-    from rich.console import Console
-
-    from hyperdml.cli.conclude import print_table
     from hyperdml.training.embeddings import read_embeddings
     from hyperdml.training.evaluate import score
+    from hyperdml.training.report import table, text_table
     from hyperdml.training.run import Row
 
     stored = read_embeddings(run)
     figures = score(stored.points, stored.labels, stored.levels, stored.level_names, (1, 2, 4, 8), stored.c, metric)
-    print_table(Console(), [Row(f"{run}, {metric}", figures, 0.0)])
+    print(text_table(*table([Row(f"{run}, {metric}", figures, 0.0)])))

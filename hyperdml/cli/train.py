@@ -7,6 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from hyperdml.errors import ConfigError, DataError, EnvironmentProblem
+
 
 def train(
     recipe: str,
@@ -15,29 +17,36 @@ def train(
 ) -> None:
     """Train a recipe, with the metric loss alone as its control, and write a run folder.
 
-    Prints Recall@k, MAP@R and the coarser levels on classes unseen in training, for the untrained backbone, the
-    metric loss alone and the metric loss with HIER, then what the radii look like.
+    Prints Recall@k, MAP@R and the coarser levels on classes unseen in training, for the untrained backbone, the metric
+    loss alone and the metric loss with HIER, then what the radii look like.
 
-    Examples:
-        hyperdml train quickstart
-        hyperdml train quickstart seed=1 hier.mode=paper hier.weight=1
-        hyperdml train quickstart data.name=folder data.root=PHOTOS optim.steps=200
-        hyperdml train my_recipe.yaml --out runs/mine
+    hyperdml train quickstart
+
+    hyperdml train quickstart seed=1 hier.mode=paper hier.weight=1
+
+    hyperdml train quickstart data.name=folder data.root=PHOTOS optim.steps=200
+
+    hyperdml train my_recipe.yaml --out runs/mine
 
     Args:
         recipe: name of a bundled recipe (hyperdml recipes list), or the path of a YAML file.
-        overrides: settings as key=value, for example hier.weight=1 (hyperdml recipes show quickstart lists the keys).
+        overrides: settings as key=value, for example hier.weight=1 (hyperdml recipes show quickstart --full lists the
+            keys).
         out: run folder; by default runs/RECIPE, or the next free runs/RECIPE-2, runs/RECIPE-3, ...
     """
     from hyperdml.cli.conclude import conclude
-    from hyperdml.training.run import create_run
+    from hyperdml.training.run import create_run, discard_unstarted
     from hyperdml.training.settings import load_config
 
     config = load_config(recipe, overrides)
     name = Path(recipe).stem
     folder = _free_folder(Path("runs") / name) if out is None else out
     create_run(config, folder)
-    conclude(config, folder, name)
+    try:
+        conclude(config, folder, name)
+    except (ConfigError, DataError, EnvironmentProblem):
+        discard_unstarted(folder)
+        raise
 
 
 def _free_folder(folder: Path) -> Path:

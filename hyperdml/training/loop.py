@@ -145,7 +145,7 @@ def train(
         Interrupted: SIGINT or SIGTERM came; the state was saved.
     """
     device = resolve_device(config.device)
-    with settings_errors():
+    with settings_errors("configuration"):
         learner = Learner(config, data.num_classes).to(device)
     learner.model.backbone.requires_grad_(not config.optim.freeze_backbone)
     optimizer = torch.optim.AdamW(param_groups(learner.model, learner.metric_loss, learner.hier, config.optim))

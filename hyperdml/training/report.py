@@ -20,13 +20,23 @@ def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """
     names = list(rows[0].figures)
     cells = [[row.title, *(f"{100 * row.figures[name]:.1f}" for name in names)] for row in rows]
-    return ["test classes, unseen in training (%)", *names], cells
+    return ["unseen classes, %", *names], cells
 
 
 def markdown_table(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
     """The same as a Markdown table."""
     rule = ["---", *["---:"] * (len(header) - 1)]
     return "\n".join("| " + " | ".join(line) + " |" for line in [header, rule, *cells])
+
+
+def text_table(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    """The same in columns for a terminal, the first one to the left, the others to the right."""
+    widths = [max(len(line[column]) for line in [header, *cells]) for column in range(len(header))]
+    lines = [
+        "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])
+        for line in [header, *cells]
+    ]
+    return "\n".join(lines)
 
 
 def comparison(rows: Sequence[Row]) -> str:

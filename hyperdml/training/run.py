@@ -126,6 +126,12 @@ def create_run(config: TrainConfig, folder: Path) -> None:
     write_atomic(folder / "config.yaml", config_to_yaml(config).encode())
 
 
+def discard_unstarted(folder: Path) -> None:
+    """Remove a run folder in which no step was trained, so that a wrong setting leaves nothing behind."""
+    if not (folder / "metrics.jsonl").exists():
+        shutil.rmtree(folder)
+
+
 def read_run(folder: Path) -> TrainConfig:
     """Configuration of a run folder.
 
@@ -174,6 +180,10 @@ def loss_title(name: str) -> str:
 
 
 def _execute(config: TrainConfig, folder: Path, progress: Progress) -> RunResult:
+    finished = load_result(folder)
+    if finished is not None:
+        progress.message(f"{folder} is finished")
+        return finished
     splits = load_splits(config.data)
     write_atomic(folder / "env.json", json.dumps(environment(), indent=2).encode() + b"\n")
     device = resolve_device(config.device)
@@ -242,7 +252,7 @@ class _Views:
 def _start_model(config: TrainConfig) -> EmbeddingModel:
     """The model before training, as `Learner` starts it."""
     torch.manual_seed(derive_seed(config.seed, "model"))
-    with settings_errors():
+    with settings_errors("model"):
         return EmbeddingModel(config.model).to(resolve_device(config.device))
 
 

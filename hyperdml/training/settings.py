@@ -120,14 +120,14 @@ def differing_keys(a: dict[str, Any], b: dict[str, Any], prefix: str = "") -> li
 
 
 @contextmanager
-def settings_errors() -> Iterator[None]:
-    """Turn the ValueErrors of constructors that take settings into `ConfigError`s."""
+def settings_errors(section: str) -> Iterator[None]:
+    """Turn the ValueErrors of constructors that take settings into `ConfigError`s that name the section."""
     try:
         yield
     except ConfigError:
         raise
     except ValueError as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(f"{section}: {error}") from error
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

@@ -95,7 +95,7 @@ def draw_disk(
         rows = groups[shown] == group
         if rows.any():
             colour = _COLOURS[group % len(_COLOURS)]
-            axes.scatter(at[rows].real, at[rows].imag, s=7, color=colour, label=name, linewidths=0, zorder=3)
+            axes.scatter(at[rows].real, at[rows].imag, s=16, color=colour, label=name, linewidths=0, zorder=3)
     picture = DiskPicture(len(points))
     if proxies is not None:
         parents = nearest_ancestors(points, proxies, c).numpy()
@@ -119,7 +119,9 @@ def draw_disk(
         chosen = rng.permutation(len(points))[:_THUMBNAILS]
         _thumbnails(axes, at[chosen], thumbnails[shown[chosen]])
     if len(group_names) <= _LEGEND:
-        figure.legend(*axes.get_legend_handles_labels(), loc="lower center", ncols=5, fontsize=8.5, frameon=False)
+        figure.legend(
+            *axes.get_legend_handles_labels(), loc="lower center", ncols=5, fontsize=9, frameon=False, markerscale=1.6
+        )
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     write_atomic(path, buffer.getvalue())
