@@ -32,16 +32,17 @@ class Lines:
     """Progress as one line per piece of work."""
 
     def message(self, text: str) -> None:
-        pass
+        """Nothing: messages repeat."""
 
     def start(self, title: str, total: int) -> None:
+        """Print the title."""
         print(f"  {title}", flush=True)
 
     def advance(self, count: int, figures: Mapping[str, float]) -> None:
-        pass
+        """Nothing."""
 
     def end(self) -> None:
-        pass
+        """Nothing."""
 
 
 def run_seed(recipe: str, overrides: Sequence[str], seed: int) -> RunResult:
@@ -145,8 +146,8 @@ def main() -> None:
         target.mkdir(exist_ok=True)
         record = {"command": command, "environment": environment(), "results": [asdict(result) for result in results]}
         (target / "quickstart.json").write_text(json.dumps(record, indent=1) + "\n")
-        head = "# Results\n\nEvery table is printed by the command above it; negative results included.\n\n## Quickstart\n\n"
-        (DOCS / "results.md").write_text(head + text + "\n")
+        head = "# Results\n\nEvery table is printed by the command above it; negative results included."
+        (DOCS / "results.md").write_text(f"{head}\n\n## Quickstart\n\n{text}\n")
 
 
 if __name__ == "__main__":

@@ -18,4 +18,5 @@ def derive_seed(seed: int, *path: int | str) -> int:
         A seed for torch or NumPy; different paths give independent streams.
     """
     words = [part if isinstance(part, int) else zlib.crc32(part.encode()) for part in path]
-    return int(np.random.SeedSequence([seed, *words]).generate_state(1, np.uint64)[0] >> 1)
+    # the length keeps ("a",) and ("a", 0) apart: trailing zeros do not count in a seed sequence
+    return int(np.random.SeedSequence([seed, len(words), *words]).generate_state(1, np.uint64)[0] >> 1)

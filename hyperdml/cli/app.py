@@ -26,15 +26,15 @@ Exit codes: 0 done; 2 usage or configuration; 3 data missing or broken; 4 traini
 
 def build_app() -> App:
     """The application with all sub-commands; a command's own imports happen when it runs."""
-    app = App(name="hyperdml", help=_HELP, version=lambda: version("hyperdml"), help_format="plaintext")
+    app = App(name="hyperdml", help=_HELP, version=lambda: version("hyperdml"), help_format="markdown")
     app.command(train, name="train")
     app.command(resume, name="resume")
     app.command(evaluate, name="eval")
-    recipes = App(name="recipes", help="List and show the bundled recipes.", help_format="plaintext")
+    recipes = App(name="recipes", help="List and show the bundled recipes.", help_format="markdown")
     recipes.command(list_recipes, name="list")
     recipes.command(show_recipe, name="show")
     app.command(recipes)
-    datasets = App(name="datasets", help="List data sets and build the emoji set anew.", help_format="plaintext")
+    datasets = App(name="datasets", help="List data sets and build the emoji set anew.", help_format="markdown")
     datasets.command(list_datasets, name="list")
     datasets.command(build_emoji_set, name="build-emoji")
     app.command(datasets)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 from rich.console import Console
@@ -28,10 +27,7 @@ def conclude(config: TrainConfig, folder: Path, recipe: str) -> None:
     console = Console(soft_wrap=True)
     progress = RunProgress(console)
     try:
-        with warnings.catch_warnings():
-            # a CUDA build of torch on a machine without a driver says so each time it is asked
-            warnings.filterwarnings("ignore", message="CUDA initialization", category=UserWarning)
-            result = execute(config, folder, progress)
+        result = execute(config, folder, progress)
     except Interrupted as error:
         raise Interrupted(f"{error}; continue with: hyperdml resume {folder}", error.exit_code - 128) from None
     finally:

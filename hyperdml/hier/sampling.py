@@ -80,7 +80,7 @@ def sample_triplets(
 def _draw_column(allowed: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
     """(N, count) column indices, uniform over the True entries of each row (arbitrary in an empty row)."""
     order = allowed.cumsum(1, dtype=torch.int32)
-    total = order[:, -1:]
+    total = allowed.sum(1, keepdim=True, dtype=torch.int32)
     u = uniform((len(allowed), count), allowed, generator)
     # the r-th allowed column, r = 1 .. total; the product can round up to total
     r = torch.minimum((u * total).to(torch.int32) + 1, total)

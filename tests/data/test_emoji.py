@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyperdml.data.emoji import EmojiDataset, load_emoji, split_classes
+from hyperdml.data.emoji import EmojiDataset, load_emoji
 from hyperdml.data.emoji.dataset import BUNDLED_FOLDER
 from hyperdml.errors import DataError
 
@@ -172,50 +172,6 @@ def test_index_cannot_point_outside_its_folder(copy):
     (copy / "inner" / "emoji.json").write_text(json.dumps(index))
     with pytest.raises(DataError, match="cannot be read"):
         load_emoji(folder=copy / "inner")
-
-
-@settings(deadline=None, max_examples=40)
-@given(seed=st.integers(0, 2**32 - 1), by=st.sampled_from(["class", "subgroup"]))
-def test_split_is_a_partition_near_the_fractions(emoji, seed, by):
-    split = split_classes(emoji, seed, by)
-    parts = (split.train, split.validation, split.test)
-    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(1068))
-    for part, share in zip(parts, (0.5, 0.15, 0.35), strict=True):
-        assert (np.diff(part) > 0).all()
-        assert abs(len(part) - share * 1068) <= 3
-    again = split_classes(emoji, seed, by)
-    np.testing.assert_array_equal(split.train, again.train)
-    np.testing.assert_array_equal(split.test, again.test)
-    if by == "subgroup":
-        names = [{(emoji.groups[i], emoji.subgroups[i]) for i in part} for part in parts]
-        assert names[0].isdisjoint(names[1] | names[2])
-        assert names[1].isdisjoint(names[2])
-
-
-@pytest.mark.parametrize("by", ["class", "subgroup"])
-def test_split_of_the_tiny_set(tiny, by):
-    split = split_classes(tiny, by=by)
-    assert len(split.train) == 60
-    assert abs(len(split.validation) - 18) <= 2
-    assert not np.array_equal(split.train, split_classes(tiny, seed=1, by=by).train)
-
-
-def test_split_without_validation(tiny):
-    split = split_classes(tiny, fractions=(0.5, 0.0, 0.5))
-    assert [len(split.train), len(split.validation), len(split.test)] == [60, 0, 60]
-
-
-@pytest.mark.parametrize("fractions", [(0.5, 0.5), (0.5, 0.5, 0.5), (1.5, -0.5, 0.0), (float("nan"), 0.5, 0.5)])
-def test_split_refuses_fractions(tiny, fractions):
-    with pytest.raises(ValueError, match="fractions must be three numbers"):
-        split_classes(tiny, fractions=fractions)
-
-
-def test_split_refuses_an_unknown_unit_and_too_few_classes(tiny):
-    with pytest.raises(ValueError, match="'group'"):
-        split_classes(tiny, by="group")
-    with pytest.raises(ValueError, match="too few"):
-        split_classes(tiny.select(np.array([0, 1])))
 
 
 def test_index_that_does_not_fit_the_atlas(copy):

@@ -6,7 +6,7 @@ import torch
 
 from hyperdml.geometry import expmap0, pairwise_distance
 from hyperdml.metrics import radius_report
-from tests.synthetic import tree_points
+from synthetic import tree_points
 
 C = 0.1
 

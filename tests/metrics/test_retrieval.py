@@ -16,7 +16,7 @@ from hyperdml.metrics import (
     retrieve,
 )
 from hyperdml.neighbors import HyperbolicKNN
-from tests.synthetic import tree_points
+from synthetic import tree_points
 
 C = 0.1
 

@@ -10,7 +10,7 @@ import torch
 import hyperdml.neighbors.knn as knn_module
 from hyperdml.errors import EnvironmentProblem
 from hyperdml.neighbors import CosineKNN, EuclideanKNN, HyperbolicKNN, make_knn
-from tests.synthetic import tree_points
+from synthetic import tree_points
 
 C = 0.1
 ENGINES = ["faiss", "torch"]
