@@ -160,9 +160,14 @@ def _through_soft(
         # Gumbel-max is a race of exponentials E / w: the soft sample is proportional to the inverse times. Given the
         # winner its time is Exp(sum w), and the others trail it by fresh exponentials.
         weights = lca_weights(cost, tau)
-        times = -uniform(tuple(cost.shape), cost, generator).log_()
-        best = -uniform((len(cost), 1), cost, generator).log_() / weights.sum(1, keepdim=True)
+        times = _exponential(tuple(cost.shape), cost, generator)
+        best = _exponential((len(cost), 1), cost, generator) / weights.sum(1, keepdim=True)
         times.scatter_(1, winner[:, None], 0).div_(weights).add_(best)
         soft = times.reciprocal_()
         soft /= soft.sum(1, keepdim=True)
     return soft * (v - (soft * v).sum(1, keepdim=True)) * (-1 / tau)
+
+
+def _exponential(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Exp(1) numbers, never 0 and never infinite: torch draws an exact 0 about once in 2^24."""
+    return -uniform(shape, like, generator).clamp_(torch.finfo(like.dtype).tiny, 1 - torch.finfo(like.dtype).eps).log_()

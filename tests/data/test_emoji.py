@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from hyperdml.data.emoji import EmojiDataset, load_emoji
 from hyperdml.data.emoji.dataset import BUNDLED_FOLDER

@@ -33,7 +33,9 @@ def test_every_image_comes_up():
     assert seen.max() < 100
 
 
-@pytest.mark.parametrize(("size", "per_class", "message"), [(5, 2, "multiple"), (8, 2, "needs 4 classes"), (0, 2, "multiple")])
+@pytest.mark.parametrize(
+    ("size", "per_class", "message"), [(5, 2, "multiple"), (8, 2, "needs 4 classes"), (0, 2, "multiple")]
+)
 def test_refuses_batches_that_cannot_be(size, per_class, message):
     with pytest.raises(ConfigError, match=message):
         ClassBatchSampler(np.repeat(np.arange(3), 4), size, per_class, 0)

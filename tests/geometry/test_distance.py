@@ -24,7 +24,9 @@ def exact(x, y, c):
     return 2 / mpmath.sqrt(c) * mpmath.asinh(mpmath.sqrt(c * gap / ((1 - c * a2) * (1 - c * b2))))
 
 
-@pytest.mark.parametrize(("c", "radius", "bar"), [(0.1, 4.6, 1e-5), (1.0, 8.0, 1e-4), (0.1, 8.0, 1e-4), (10.0, 2.0, 1e-5)])
+@pytest.mark.parametrize(
+    ("c", "radius", "bar"), [(0.1, 4.6, 1e-5), (1.0, 8.0, 1e-4), (0.1, 8.0, 1e-4), (10.0, 2.0, 1e-5)]
+)
 def test_float32_against_mpmath(c, radius, bar):
     x, y = points(6, 16, radius, torch.float32, c), points(6, 16, radius, torch.float32, c)
     d = pairwise_distance(x, y, c)

@@ -90,6 +90,17 @@ def test_fresh_noise_has_the_law_of_gumbel_softmax(exclude):
         assert ((given_noise.mean(0) - drawn.mean(0)).abs() < 5 * error + 1e-9).all()
 
 
+@pytest.mark.parametrize("extreme", [0.0, 1 - 2**-24])
+def test_extreme_uniform_numbers_do_no_harm(problem, extreme, monkeypatch):
+    """An exact 0, which torch.rand gives about once in 2^24 draws, once turned a whole model into NaN."""
+    dist, triplets, _ = problem
+    dist = dist.detach().float().requires_grad_()
+    monkeypatch.setattr(loss_module, "uniform", lambda shape, like, generator: torch.full(shape, extreme))
+    value = hier_triplet_loss(dist, triplets, 0.1, 0.1)
+    assert value.isfinite()
+    assert torch.autograd.grad(value, dist)[0].isfinite().all()
+
+
 def test_equal_picks_cost_nothing():
     dist = torch.tensor([[0.1, 9.0], [0.2, 9.0], [0.3, 9.0]], requires_grad=True)
     triplets = torch.tensor([[0, 1, 2]])

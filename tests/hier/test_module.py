@@ -59,7 +59,9 @@ def test_tangent_input_is_mapped():
 
 
 @pytest.mark.parametrize("mode", ["official", "paper"])
-@pytest.mark.parametrize("case", ["one point", "two points", "no points", "one class", "all equal", "k beyond the batch"])
+@pytest.mark.parametrize(
+    "case", ["one point", "two points", "no points", "one class", "all equal", "k beyond the batch"]
+)
 def test_degenerate_batches(mode, case):
     points, labels = batch()
     points = points.detach()

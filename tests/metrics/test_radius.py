@@ -3,10 +3,10 @@ import math
 
 import pytest
 import torch
+from synthetic import tree_points
 
 from hyperdml.geometry import expmap0, pairwise_distance
 from hyperdml.metrics import radius_report
-from synthetic import tree_points
 
 C = 0.1
 

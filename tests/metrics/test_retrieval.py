@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from synthetic import tree_points
 
 from hyperdml.metrics import (
     RetrievalResult,
@@ -16,7 +17,6 @@ from hyperdml.metrics import (
     retrieve,
 )
 from hyperdml.neighbors import HyperbolicKNN
-from synthetic import tree_points
 
 C = 0.1
 

@@ -6,11 +6,11 @@ import warnings
 
 import pytest
 import torch
+from synthetic import tree_points
 
 import hyperdml.neighbors.knn as knn_module
 from hyperdml.errors import EnvironmentProblem
 from hyperdml.neighbors import CosineKNN, EuclideanKNN, HyperbolicKNN, make_knn
-from synthetic import tree_points
 
 C = 0.1
 ENGINES = ["faiss", "torch"]

@@ -1,0 +1,102 @@
+"""Head and model: where images land, precision, files."""
+
+import json
+
+import pytest
+import torch
+
+from hyperdml.errors import DataError
+from hyperdml.geometry import dist0, logmap0
+from hyperdml.models import EmbeddingHead, EmbeddingModel, HeadConfig, ModelConfig
+
+
+def small(**head):
+    return ModelConfig("test_efficientnet", "none", HeadConfig(**{"embedding_size": 16, **head}))
+
+
+@pytest.mark.parametrize(("width", "size"), [(384, 128), (1280, 128), (2048, 512)])
+def test_released_head_clips_every_image(width, size):
+    points = EmbeddingHead(width, HeadConfig(embedding_size=size))(torch.randn(50, width))
+    torch.testing.assert_close(dist0(points, 0.1), torch.full((50,), 4.6), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("radius", [0.3, 1.5])
+def test_scaled_head_starts_at_its_radius_and_lets_radii_differ(radius):
+    head = EmbeddingHead(384, HeadConfig(kind="scaled", init_radius=radius))
+    norms = logmap0(head(torch.randn(200, 384)), 0.1).norm(dim=1)
+    assert float(norms.mean().detach()) == pytest.approx(radius, rel=0.05)
+    assert norms.std() > 0.01 * radius
+    norms.sum().backward()
+    assert head.log_scale.grad > 0
+
+
+def test_fixed_scale_and_soft_clip():
+    head = EmbeddingHead(256, HeadConfig(kind="scaled", learn_scale=False, init_radius=3.0, soft_clip=True))
+    norms = logmap0(head(torch.randn(100, 256)), 0.1).norm(dim=1)
+    assert norms.max() < 2.3
+    assert norms.std() > 1e-3
+    assert not head.log_scale.requires_grad
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_head_runs_in_float32_under_autocast(dtype):
+    head = EmbeddingHead(64, HeadConfig(embedding_size=8))
+    features = torch.randn(5, 64)
+    with torch.autocast("cpu", dtype=dtype):
+        inside = head(features)
+    assert inside.dtype == torch.float32
+    assert torch.equal(inside, head(features))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kind": "free"}, "head.kind must be 'released' or 'scaled', got 'free'"),
+        ({"soft_clip": True}, "head.soft_clip needs head.kind 'scaled'"),
+        ({"init_radius": 0.0}, "head.init_radius must be positive"),
+        ({"embedding_size": 0}, "head.embedding_size must be at least 1"),
+    ],
+)
+def test_head_refuses(settings, message):
+    with pytest.raises(ValueError, match=message):
+        EmbeddingHead(8, HeadConfig(**settings))
+
+
+@pytest.mark.parametrize("kind", ["released", "scaled"])
+def test_saved_model_gives_the_same_points(tmp_path, kind):
+    model = EmbeddingModel(small(kind=kind, c=0.2, clip_r=1.0)).eval()
+    images = torch.randn(3, 3, 64, 64)
+    model.save_pretrained(tmp_path / "model")
+    again = EmbeddingModel.from_pretrained(tmp_path / "model")
+    assert again.config == model.config
+    assert not again.training
+    assert torch.equal(again(images), model(images))
+    assert json.loads((tmp_path / "model" / "config.json").read_text())["model"]["head"]["c"] == 0.2
+
+
+def test_loading_does_not_need_the_first_weights_again(tmp_path):
+    config = ModelConfig(head=HeadConfig(embedding_size=4))
+    EmbeddingModel(config).save_pretrained(tmp_path)
+    assert EmbeddingModel.from_pretrained(tmp_path).config.weights == "packaged"
+
+
+def test_damaged_models(tmp_path):
+    with pytest.raises(DataError, match=r"config\.json"):
+        EmbeddingModel.from_pretrained(tmp_path)
+    EmbeddingModel(small()).save_pretrained(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"model\.safetensors"):
+        EmbeddingModel.from_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text('{"model": {"backbone": "resnet18", "head": {"size": 3}}}')
+    with pytest.raises(DataError, match=r"config\.json"):
+        EmbeddingModel.from_pretrained(tmp_path)
+
+
+def test_model_of_another_shape(tmp_path):
+    EmbeddingModel(small()).save_pretrained(tmp_path)
+    stored = json.loads((tmp_path / "config.json").read_text())
+    stored["model"]["head"]["embedding_size"] = 8
+    (tmp_path / "config.json").write_text(json.dumps(stored))
+    with pytest.raises(DataError, match=r"model\.safetensors"):
+        EmbeddingModel.from_pretrained(tmp_path)
