@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 
-def evaluate(run: Path, *, metric: Literal["hyperbolic", "cosine", "euclidean"] = "hyperbolic") -> None:
+def evaluate(run: Path, /, *, metric: Literal["hyperbolic", "cosine", "euclidean"] = "hyperbolic") -> None:
     """Score the stored test embeddings of a finished run again, in any of three distances.
 
     Args:

@@ -11,7 +11,7 @@ def list_recipes() -> None:
         print(f"{name:<16} {recipe_text(name).splitlines()[0].lstrip('# ')}")
 
 
-def show_recipe(recipe: str, *, full: bool = False) -> None:
+def show_recipe(recipe: str, /, *, full: bool = False) -> None:
     """Print a recipe.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def resume(run: Path) -> None:
+def resume(run: Path, /) -> None:
     """Continue an interrupted run from its last checkpoint, with the same result as if it had not been interrupted.
 
     The configuration is the one in the run folder; if it was edited since the checkpoint, the differing keys are

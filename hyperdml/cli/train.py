@@ -12,6 +12,7 @@ from hyperdml.errors import ConfigError, DataError, EnvironmentProblem
 
 def train(
     recipe: str,
+    /,
     *overrides: str,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
 ) -> None:

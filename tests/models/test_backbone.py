@@ -39,7 +39,7 @@ def test_outputs_equal_those_of_the_package_the_weights_come_from(packaged, clas
         from efficientnet_lite_pytorch import EfficientNet
 
         # it pads for one fixed input size, timm for the size at hand
-        original = EfficientNet.from_name("efficientnet-lite0", override_params={"image_size": size}).eval()
+        original = EfficientNet.from_name("efficientnet-lite0", image_size=size).eval()
     original.load_state_dict(packaged)
     images = torch.rand(2, 3, size, size) * 2 - 1
     with torch.no_grad():

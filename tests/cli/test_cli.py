@@ -1,0 +1,278 @@
+"""The command line as a user meets it: subprocesses, exit codes, files, interruption."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from safetensors import safe_open
+
+from hyperdml.models import EmbeddingModel
+
+SMALL = [
+    "data.subset=tiny",
+    "data.image_size=32",
+    "model.backbone=test_efficientnet",
+    "model.weights=none",
+    "model.head.embedding_size=16",
+    "batch.size=24",
+    "hier.num_proxies=16",
+    "hier.k=8",
+    "hier.per_anchor=4",
+    "optim.views=1",
+    "checkpoint_every=3",
+]
+
+
+def start(*words, cwd):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-c", "import hyperdml.cli; hyperdml.cli.main()", *map(str, words)],
+        cwd=cwd,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def run(*words, cwd):
+    process = start(*words, cwd=cwd)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("work")
+    code, out, err = run("train", "quickstart", *SMALL, "optim.steps=12", "evaluation.every=5", cwd=folder)
+    assert code == 0, err
+    return folder, out
+
+
+def row_of(out):
+    """The row of the main arm in the printed table."""
+    return next(line for line in out.splitlines() if line.startswith("Proxy Anchor + HIER (official)  "))
+
+
+def test_train_prints_the_table_the_radii_and_what_to_try_next(finished):
+    _, out = finished
+    lines = out.splitlines()
+    start_of_table = next(i for i, line in enumerate(lines) if line.startswith("unseen classes, %"))
+    assert lines[start_of_table].split()[3:] == ["R@1", "R@2", "R@4", "R@8", "MAP@R", "subgroup@1", "group@1"]
+    titles = ["untrained backbone", "Proxy Anchor ", "Proxy Anchor + HIER (official)"]
+    for title, line in zip(titles, lines[start_of_table + 1 : start_of_table + 4], strict=True):
+        assert line.startswith(title)
+        figures = [float(word) for word in line[len("Proxy Anchor + HIER (official)") :].split()]
+        assert len(figures) == 7
+        assert all(0 < value <= 100 for value in figures)
+        assert figures[:4] == sorted(figures[:4])
+    assert "clipped embeddings: 100.0%" in out
+    assert "hyperbolic and cosine ranking agree" in out
+    assert "pairs whose best common ancestor is the origin" in out
+    assert "try next:" in out
+    assert "Proxy Anchor + HIER (official): 12/12" in out
+
+
+def test_run_folder(finished):
+    run_folder = finished[0] / "runs" / "quickstart"
+    assert yaml.safe_load((run_folder / "config.yaml").read_text())["optim"]["steps"] == 12
+    records = [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
+    hier = [r for r in records if r["arm"] == "Proxy Anchor + HIER (official)" and "loss" in r]
+    assert [r["step"] for r in hier] == list(range(1, 13))
+    for r in hier:
+        assert r["loss"] == pytest.approx(r["metric"] + 0.5 * (r["hier_samples"] + r["hier_proxies"]), rel=1e-5)
+    assert [r["step"] for r in records if "validation" in r] == [5, 10, 5, 10]
+    control = [r for r in records if r["arm"] == "Proxy Anchor" and "loss" in r]
+    assert control[0]["metric"] == hier[0]["metric"]
+    results = json.loads((run_folder / "results.json").read_text())
+    assert results["rows"][0]["title"] == "untrained backbone"
+    assert results["radius"]["clipped_fraction"] == 1.0
+    for place in (run_folder, run_folder / "control"):
+        model = EmbeddingModel.from_pretrained(place / "model")
+        assert model.config.head.embedding_size == 16
+        with safe_open(place / "embeddings.safetensors", framework="pt") as file:
+            assert file.get_tensor("points").shape == (210, 16)
+            assert file.metadata()["c"] == "0.1"
+            assert ("proxies" in file.keys()) is (place == run_folder)  # noqa: SIM118
+    assert not list(run_folder.rglob("checkpoints"))
+    with Image.open(run_folder / "disk.png") as picture:
+        assert np.asarray(picture.convert("L")).std() > 10
+    report = (run_folder / "report.md").read_text()
+    assert "| Proxy Anchor + HIER (official) |" in report
+    assert "disk.png" in report
+    packages = json.loads((run_folder / "env.json").read_text())["packages"]
+    assert packages["torch"]
+
+
+def test_a_second_run_takes_the_next_free_folder_and_repeats_the_first(finished):
+    folder, _ = finished
+    code, _, err = run("train", "quickstart", *SMALL, "optim.steps=12", "evaluation.every=5", cwd=folder)
+    assert code == 0, err
+    first, second = (
+        json.loads((folder / "runs" / n / "results.json").read_text()) for n in ("quickstart", "quickstart-2")
+    )
+    for result in (first, second):
+        for row in result["rows"]:
+            del row["seconds"]
+    assert first == second
+
+
+def test_eval_gives_the_figures_of_the_run_and_of_other_distances(finished):
+    folder, out = finished
+    code, table, _ = run("eval", "runs/quickstart", cwd=folder)
+    assert code == 0
+    figures = table.splitlines()[-1].split()[-7:]
+    assert figures == row_of(out).split()[-7:]
+    # every image is clipped to one sphere: cosine ranks alike
+    assert run("eval", "runs/quickstart", "--metric", "cosine", cwd=folder)[1].splitlines()[-1].split()[-7:] == figures
+
+
+def test_resume_of_a_finished_run_reports_it_again(finished):
+    folder, out = finished
+    code, again, _ = run("resume", "runs/quickstart", cwd=folder)
+    assert code == 0
+    assert "runs/quickstart is finished" in again
+    table = [
+        line
+        for line in out.splitlines()
+        if line.startswith(("untrained", "Proxy Anchor   ", "Proxy Anchor + HIER (official) "))
+    ]
+    assert all(line in again for line in table)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_and_resume(tmp_path, finished, number):
+    words = ["train", "quickstart", *SMALL, "optim.steps=12", "evaluation.every=5", "--out", "cut"]
+    process = start(*words, cwd=tmp_path)
+    log = tmp_path / "cut" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (log.is_file() and "HIER" in log.read_text()):
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=120)
+    if process.returncode == 0:
+        pytest.skip("the run ended before the signal came")
+    assert process.returncode == 128 + number, err
+    assert "continue with: hyperdml resume cut" in err
+    assert "Traceback" not in err
+    code, out, err = run("resume", "cut", cwd=tmp_path)
+    assert code == 0, err
+    assert "Proxy Anchor: already trained" in out
+    assert row_of(finished[1]) in out
+
+
+def test_resume_refuses_an_edited_configuration(tmp_path):
+    process = start("train", "quickstart", *SMALL, "optim.steps=5000", "hier.weight=0", "--out", "cut", cwd=tmp_path)
+    while not (tmp_path / "cut" / "checkpoints" / "latest.json").is_file() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=120)
+    config = tmp_path / "cut" / "config.yaml"
+    config.write_text(config.read_text().replace("lr: 0.0001", "lr: 0.5"))
+    code, _, err = run("resume", "cut", cwd=tmp_path)
+    assert code == 2
+    assert "the configuration changed since" in err
+    assert "optim.lr" in err
+
+
+def test_training_on_a_folder_without_hier(tmp_path):
+    rng = np.random.default_rng(0)
+    for k in range(20):
+        (tmp_path / "photos" / f"c{k}").mkdir(parents=True)
+        for i in range(4):
+            Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(tmp_path / f"photos/c{k}/{i}.jpg")
+    words = [*SMALL[1:], "data.name=folder", "data.root=photos", "optim.steps=2", "batch.size=12", "hier.weight=0"]
+    code, out, err = run("train", "quickstart", *words, cwd=tmp_path)
+    assert code == 0, err
+    assert "Proxy Anchor" in out
+    assert "HIER" not in out.split("try next")[0]
+    assert (tmp_path / "runs" / "quickstart" / "disk.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["trian"], 2, "Did you mean"),
+        (["train"], 2, "RECIPE"),
+        (["train", "quikstart"], 2, "did you mean 'quickstart'"),
+        (["train", "quickstart", "hier.wieght=1"], 2, "did you mean hier.weight"),
+        (["train", "quickstart", "--otu", "x"], 2, "--otu"),
+        (["train", "quickstart", "model.head.clip_r=-1"], 2, "clip_r must be positive"),
+        (["train", "quickstart", "device=toaster"], 2, "device"),
+        (["train", "quickstart", "data.name=folder", "data.root=nowhere"], 3, "no such folder: nowhere"),
+        (["train", "quickstart", "data.root=nowhere"], 3, "nowhere"),
+        (["resume", "nowhere"], 3, "is not a run folder"),
+        (["eval", "nowhere"], 3, "embeddings.safetensors is missing"),
+        (["eval", "nowhere", "--metric", "manhattan"], 2, "manhattan"),
+        (["recipes", "show", "nothing"], 2, "no recipe named 'nothing'"),
+        (["datasets", "build-emoji", "--size", "3"], 2, "size must be in 8..512"),
+    ],
+)
+def test_mistakes_give_one_line_an_exit_code_and_leave_nothing(tmp_path, words, code, message):
+    found, _, err = run(*words, cwd=tmp_path)
+    assert found == code, err
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert not list(tmp_path.rglob("*.*"))
+
+
+def test_broken_images_are_named(tmp_path):
+    (tmp_path / "photos" / "a").mkdir(parents=True)
+    (tmp_path / "photos" / "a" / "bad.jpg").write_text("no")
+    code, _, err = run("train", "quickstart", "data.name=folder", "data.root=photos", cwd=tmp_path)
+    assert code == 3
+    assert "1 of 1 images cannot be read" in err
+    assert "photos/a/bad.jpg" in err
+
+
+def test_an_existing_folder_is_kept(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    code, _, err = run("train", "quickstart", "--out", "mine", cwd=tmp_path)
+    assert code == 2
+    assert "mine exists and is not empty" in err
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+
+
+def test_divergence_has_its_exit_code(tmp_path):
+    code, _, err = run(
+        "train", "quickstart", *SMALL, "optim.steps=9", "optim.lr=1e30", "optim.clip_value=null", cwd=tmp_path
+    )
+    assert code == 4, err
+    assert "the loss is not finite at step" in err
+
+
+def test_two_processes_in_one_folder(tmp_path):
+    process = start("train", "quickstart", *SMALL, "optim.steps=5000", "--out", "shared", cwd=tmp_path)
+    while not (tmp_path / "shared" / "metrics.jsonl").is_file() and process.poll() is None:
+        time.sleep(0.01)
+    code, _, err = run("resume", "shared", cwd=tmp_path)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=120)
+    assert code == 2
+    assert "another process is working in shared" in err
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["train"], ["resume"], ["eval"], ["recipes"], ["datasets"], ["datasets", "build-emoji"]]
+)
+def test_every_command_has_help(tmp_path, words):
+    code, out, _ = run(*words, "--help", cwd=tmp_path)
+    assert code == 0
+    assert "Usage: hyperdml" in out
+    assert len(out.splitlines()) > 5
+
+
+def test_small_commands(tmp_path):
+    assert run("--version", cwd=tmp_path)[1].strip() == "0.1.0"
+    assert "quickstart" in run("recipes", "list", cwd=tmp_path)[1]
+    shown = run("recipes", "show", "quickstart", "--full", cwd=tmp_path)[1]
+    assert yaml.safe_load(shown)["hier"]["tau"] == 0.1
+    assert "1068 emoji" in run("datasets", "list", cwd=tmp_path)[1]
