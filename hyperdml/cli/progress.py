@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.progress import TimeRemainingColumn as Remaining
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 
 class RunProgress:
@@ -36,8 +36,15 @@ class RunProgress:
         self._begun = time.perf_counter()
         if not self._console.is_terminal:
             return
-        columns = [TextColumn("{task.description:<36}"), BarColumn(None), MofNCompleteColumn(), TimeElapsedColumn()]
-        self._bar = Progress(*columns, Remaining(), TextColumn("{task.fields[figures]}"), console=self._console)
+        fixed = Column(no_wrap=True)
+        self._bar = Progress(
+            TextColumn("{task.description:<31}", table_column=fixed),
+            BarColumn(None),
+            MofNCompleteColumn(table_column=fixed),
+            TimeRemainingColumn(table_column=fixed, elapsed_when_finished=True),
+            TextColumn("{task.fields[figures]}", table_column=fixed),
+            console=self._console,
+        )
         self._task = self._bar.add_task(title, total=total, figures="")
         self._bar.start()
 
@@ -46,10 +53,11 @@ class RunProgress:
         before, self._done = self._done, self._done + count
         self._figures.update(figures)
         if self._bar is not None:
-            self._bar.update(self._task, completed=self._done, figures=self._text())
+            self._bar.update(self._task, completed=self._done, figures=self._text("loss"))
         elif before * 10 // self._total != self._done * 10 // self._total:
             spent = time.perf_counter() - self._begun
-            self.message(f"{self._title}: {self._done}/{self._total} after {spent:.0f} s {self._text()}".rstrip())
+            line = f"{self._title}: {self._done}/{self._total} after {spent:.0f} s  {self._text(*self._figures)}"
+            self.message(line.rstrip())
 
     def end(self) -> None:
         """Close the bar."""
@@ -61,5 +69,5 @@ class RunProgress:
             self._bar.stop()
             self._bar = None
 
-    def _text(self) -> str:
-        return "  ".join(f"{name} {value:.3f}" for name, value in self._figures.items())
+    def _text(self, *names: str) -> str:
+        return "  ".join(f"{name} {self._figures[name]:.3f}" for name in names if name in self._figures)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from hyperdml.geometry import curvature_of, dist0, pairwise_distance
+from hyperdml.geometry.maps import margin
 from hyperdml.metrics.result import Labels, point_labels
 
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
@@ -76,9 +78,10 @@ def radius_report(
     """Radii of embeddings and proxies, and the share of pairs for which the origin is the best common ancestor.
 
     An embedding is clipped if its distance to the origin is at least ``2 clip_r (1 - 1e-4)``, since
-    ``d(0, expmap0(u)) = 2 |u|``. For a pair (i, j) the origin is at least as good a lowest common ancestor as every
-    proxy if ``max(d(i,0), d(j,0)) <= min_p max(d(i,p), d(j,p))`` (what HIER's draw of an ancestor weighs,
-    Kim et al., CVPR 2023, without its noise).
+    ``d(0, expmap0(u)) = 2 |u|`` (or at the margin that float32 points keep from the rim, if that is nearer). For a
+    pair (i, j) the origin is at least as good a lowest common ancestor as every proxy if
+    ``max(d(i,0), d(j,0)) <= min_p max(d(i,p), d(j,p))`` (what HIER's draw of an ancestor weighs, Kim et al., CVPR 2023,
+    without its noise).
 
     Args:
         embeddings: (N, d) points of the ball.
@@ -100,7 +103,7 @@ def radius_report(
     _check(embeddings, proxies, clip_r, pairs)
     embeddings = embeddings.detach().cpu().double()
     radius = dist0(embeddings, c)
-    clipped = None if clip_r is None else float((radius >= 2 * clip_r * (1 - 1e-4)).double().mean())
+    clipped = None if clip_r is None else float((radius >= _clip_radius(clip_r, c) * (1 - 1e-4)).double().mean())
     if proxies is None:
         return RadiusReport(clipped, _quantiles(radius), None, None, None, None)
     proxies = proxies.detach().to(embeddings)
@@ -114,6 +117,11 @@ def radius_report(
     return RadiusReport(
         clipped, _quantiles(radius), _quantiles(proxy_radius), float(proxy_radius.std(correction=0)), *shares
     )
+
+
+def _clip_radius(clip_r: float, c: float) -> float:
+    """Hyperbolic radius of clipped points: 2 clip_r, unless float32 keeps them further from the rim (`project`)."""
+    return min(2 * clip_r, 2 / math.sqrt(c) * math.atanh(1 - margin(torch.float32)))
 
 
 def _origin_share(

@@ -117,3 +117,9 @@ def test_report_is_immutable():
     report = radius_report(directions(5, 3), c=C)
     with pytest.raises(dataclasses.FrozenInstanceError):
         report.clipped_fraction = 1.0
+
+
+@pytest.mark.parametrize("c", [1e-4, 0.1, 1.0, 10.0])
+def test_clipped_points_are_recognised_at_every_curvature(c):
+    u = torch.nn.functional.normalize(torch.randn(10, 5), dim=1) * torch.tensor([1.0] * 4 + [2.3] * 6)[:, None]
+    assert radius_report(expmap0(u, c), c=c, clip_r=2.3).clipped_fraction == pytest.approx(0.6)
