@@ -107,7 +107,8 @@ def verdict(results: Sequence[RunResult]) -> str:
     title = results[0].rows[-1].title
     if not np.isfinite(half):
         return f"{title}: one seed says nothing about a difference of {gap.mean():+.2f} points R@1."
-    span = f"{gap.mean():+.2f} points, 95 % interval {gap.mean() - half:+.2f} to {gap.mean() + half:+.2f}, {len(gap)} seeds"
+    low, high = gap.mean() - half, gap.mean() + half
+    span = f"{gap.mean():+.2f} points, 95 % interval {low:+.2f} to {high:+.2f}, {len(gap)} seeds"
     if abs(gap.mean()) <= half:
         return f"{title} makes no difference to Recall@1 that these seeds can show: {span}."
     return f"{title} {'raises' if gap.mean() > 0 else 'lowers'} Recall@1 here: {span}."

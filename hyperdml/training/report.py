@@ -48,7 +48,7 @@ def comparison(rows: Sequence[Row]) -> str:
     return (
         f"{hier.title} against {control.title}, same seed and steps: "
         + ", ".join(f"{name} {value:+.1f} points" for name, value in change.items())
-        + ". One seed: differences below about two points are noise (benchmarks/quickstart_table.py repeats it)."
+        + ". That is one seed; benchmarks/quickstart_table.py repeats it over several."
     )
 
 
