@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, which stay apart for colour-blind readers
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 _MAX_POINTS = 2000
-_THUMBNAILS = 80
+_THUMBNAILS = 64
 _LEGEND = 20  # more groups than this make no readable legend
 _PROXY_EDGE = "#c2185b"
 
@@ -67,7 +67,8 @@ def draw_disk(
         groups: (N,) id of each image's group, which gives its colour.
         group_names: names of the groups, for the legend.
         title: heading.
-        thumbnails: (N, S, S, 3) uint8 images; a sample of them is set around the disk at the angle of its point.
+        thumbnails: (N, S, S, 3) uint8 images; a sample of them is set around the disk in the order of the angles of
+            their points.
         seed: seed of the samples.
 
     Returns:
