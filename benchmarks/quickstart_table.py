@@ -21,8 +21,10 @@ import numpy as np
 from scipy import stats
 
 from hyperdml.training.environment import environment
+from hyperdml.training.folder import create_run
 from hyperdml.training.report import markdown_table
-from hyperdml.training.run import RunResult, create_run, execute
+from hyperdml.training.result import RunResult
+from hyperdml.training.run import execute
 from hyperdml.training.settings import load_config
 
 DOCS = Path(__file__).parents[1] / "docs"

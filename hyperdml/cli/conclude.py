@@ -12,19 +12,19 @@ from hyperdml.errors import Interrupted
 from hyperdml.files import write_atomic
 from hyperdml.training.config import TrainConfig
 from hyperdml.training.embeddings import read_embeddings
-from hyperdml.training.report import comparison, next_steps, report_markdown, table, text_table
-from hyperdml.training.run import RunResult, execute
+from hyperdml.training.report import comparison, explanation, next_steps, report_markdown, table, text_table
+from hyperdml.training.result import RunResult
+from hyperdml.training.run import execute
 
 
-def conclude(config: TrainConfig, folder: Path, recipe: str) -> None:
+def conclude(config: TrainConfig, folder: Path) -> None:
     """Run all unfinished arms of a run folder and tell the user what came out.
 
     Args:
         config: the run.
         folder: its folder.
-        recipe: its name, for headings.
     """
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, markup=False, highlight=False)
     progress = RunProgress(console)
     try:
         result = execute(config, folder, progress)
@@ -32,9 +32,9 @@ def conclude(config: TrainConfig, folder: Path, recipe: str) -> None:
         raise Interrupted(f"{error}; continue with: hyperdml resume {folder}", error.exit_code - 128) from None
     finally:
         progress.close()
-    note = draw_picture(config, folder)
-    report = report_markdown(folder, config, result, recipe, note)
-    write_atomic(folder / "report.md", report.encode())
+    if not (folder / "report.md").is_file():  # the last file of a run: a finished run needs its data no more
+        note = draw_picture(config, folder)
+        write_atomic(folder / "report.md", report_markdown(folder, config, result, note).encode())
     print_result(console, config, folder, result)
 
 
@@ -44,6 +44,7 @@ def draw_picture(config: TrainConfig, folder: Path) -> str:
 
     stored = read_embeddings(folder)
     test = load_splits(config.data).test
+    shown = "Test images" if stored.proxies is None else "Test images and hierarchical proxies"
     picture = draw_disk(
         folder / "disk.png",
         stored.points,
@@ -51,7 +52,7 @@ def draw_picture(config: TrainConfig, folder: Path) -> str:
         stored.c,
         test.levels[:, 0],
         test.coarse_names,
-        title=f"Test images and hierarchical proxies in the Poincaré disk (c = {stored.c:g})",
+        title=f"{shown} in the Poincaré disk (c = {stored.c:g})",
         thumbnails=test.images,
     )
     caption = (
@@ -70,10 +71,11 @@ def draw_picture(config: TrainConfig, folder: Path) -> str:
 def print_result(console: Console, config: TrainConfig, folder: Path, result: RunResult) -> None:
     """The table, the radius report and where to go from there."""
     print(f"\n{text_table(*table(result.rows))}")
-    console.print(f"\n{comparison(result.rows)}\n".replace("\n\n\n", "\n"), highlight=False)
+    for text in ("", explanation(config), comparison(result.rows), ""):
+        console.print(text)
     for text in result.radius.lines():
-        console.print(f"  {text}", highlight=False)
+        console.print(f"  {text}")
     console.print(f"\nwritten to {folder}: report.md, disk.png, model/, embeddings.safetensors, metrics.jsonl")
     console.print("try next:")
     for command, why in next_steps(folder, config):
-        console.print(f"  {command:<62} {why}", highlight=False, markup=False)
+        console.print(f"  {command:<62} {why}")

@@ -17,8 +17,8 @@ def evaluate(run: Path, /, *, metric: Literal["hyperbolic", "cosine", "euclidean
     from hyperdml.training.embeddings import read_embeddings
     from hyperdml.training.evaluate import score
     from hyperdml.training.report import table, text_table
-    from hyperdml.training.run import Row
+    from hyperdml.training.result import Row
 
     stored = read_embeddings(run)
-    figures = score(stored.points, stored.labels, stored.levels, stored.level_names, (1, 2, 4, 8), stored.c, metric)
+    figures = score(stored.points, stored.labels, stored.levels, stored.level_names, stored.ks, stored.c, metric)
     print(text_table(*table([Row(f"{run}, {metric}", figures, 0.0)])))

@@ -28,7 +28,7 @@ class RunProgress:
 
     def message(self, text: str) -> None:
         """Print one line."""
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, markup=False)
 
     def start(self, title: str, total: int) -> None:
         """Begin a bar, or print the title."""

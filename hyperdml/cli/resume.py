@@ -15,6 +15,6 @@ def resume(run: Path, /) -> None:
         run: run folder, for example runs/quickstart.
     """
     from hyperdml.cli.conclude import conclude
-    from hyperdml.training.run import read_run
+    from hyperdml.training.folder import read_run
 
-    conclude(read_run(run), run, run.name)
+    conclude(read_run(run), run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -36,17 +37,18 @@ def train(
         out: run folder; by default runs/RECIPE, or the next free runs/RECIPE-2, runs/RECIPE-3, ...
     """
     from hyperdml.cli.conclude import conclude
-    from hyperdml.training.run import create_run, discard_unstarted
+    from hyperdml.training.folder import create_run, discard_unstarted
     from hyperdml.training.settings import load_config
 
     config = load_config(recipe, overrides)
-    name = Path(recipe).stem
-    folder = _free_folder(Path("runs") / name) if out is None else out
-    create_run(config, folder)
+    if config.data.root is not None:  # a run can be resumed from anywhere
+        config = replace(config, data=replace(config.data, root=str(Path(config.data.root).absolute())))
+    folder = _free_folder(Path("runs") / Path(recipe).stem) if out is None else out
+    made = create_run(config, folder)
     try:
-        conclude(config, folder, name)
+        conclude(config, folder)
     except (ConfigError, DataError, EnvironmentProblem):
-        discard_unstarted(folder)
+        discard_unstarted(folder, made)
         raise
 
 

@@ -64,7 +64,11 @@ def _read(path: Path, size: int) -> np.ndarray:
     with Image.open(path) as opened:
         image = ImageOps.exif_transpose(opened)
         if image.mode.startswith("I;16"):
-            image = image.point(lambda value: value / 256).convert("L")
+            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        elif image.mode in ("I", "F"):
+            raise ValueError(
+                f"32-bit pixels (mode {image.mode}) have no agreed range; convert the image to 8 or 16 bits"
+            )
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

@@ -61,6 +61,8 @@ def load_splits(config: DataConfig) -> RetrievalSplits:
     """
     if config.image_size < 8:
         raise ConfigError(f"data.image_size must be at least 8, got {config.image_size}")
+    if config.split_seed < 0:
+        raise ConfigError(f"data.split_seed must not be negative, got {config.split_seed}")
     if config.name == "folder":
         if config.root is None:
             raise ConfigError("data.name=folder needs data.root=FOLDER with one sub-folder per class")

@@ -32,9 +32,10 @@ def margin(dtype: torch.dtype) -> float:
 
 
 def _norm(x: Tensor) -> Tensor:
-    """|x| over the last dimension, kept; never 0, and with gradient 0 (not NaN) at the origin."""
-    squared = (x * x).sum(-1, keepdim=True)
-    return squared.clamp_min(torch.finfo(x.dtype).tiny).sqrt()
+    """|x| over the last dimension, kept; at least 1e-15, with gradient 0 (not NaN) there, and without overflow."""
+    largest = x.detach().abs().amax(-1, keepdim=True).clamp_min(1e-15)
+    # divided by the largest entry the squares sum to 1 or more, except at the origin
+    return largest * ((x / largest) ** 2).sum(-1, keepdim=True).clamp_min(1).sqrt()
 
 
 def clip_norm(u: Tensor, clip_r: float) -> Tensor:
@@ -52,7 +53,7 @@ def clip_norm(u: Tensor, clip_r: float) -> Tensor:
     Raises:
         ValueError: clip_r is not positive.
     """
-    _check_radius(clip_r)
+    check_clip_radius(clip_r)
     u = upcast(u)
     return u * (clip_r / _norm(u)).clamp_max(1.0)
 
@@ -70,7 +71,7 @@ def soft_clip_norm(u: Tensor, clip_r: float) -> Tensor:
     Raises:
         ValueError: clip_r is not positive.
     """
-    _check_radius(clip_r)
+    check_clip_radius(clip_r)
     u = upcast(u)
     ratio = _norm(u) / clip_r
     return u * (torch.tanh(ratio) / ratio)
@@ -151,6 +152,7 @@ def conformal_factor(x: Tensor, c: float) -> Tensor:
     return 2 / (1 - curvature_of(c) * (x * x).sum(-1))
 
 
-def _check_radius(clip_r: float) -> None:
+def check_clip_radius(clip_r: float) -> None:
+    """Raise a ValueError unless clip_r is positive and finite."""
     if not (clip_r > 0 and math.isfinite(clip_r)):
         raise ValueError(f"clip_r must be positive and finite, got {clip_r!r}")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from hyperdml.geometry.curvature import curvature_of, poincare_ball
-from hyperdml.geometry.maps import clip_norm, expmap0, soft_clip_norm
+from hyperdml.geometry.maps import check_clip_radius, clip_norm, expmap0, soft_clip_norm
 
 if TYPE_CHECKING:
     import geoopt
@@ -68,8 +68,8 @@ class ToPoincare(nn.Module):
         riemannian_gradient: bool = False,
     ) -> None:
         super().__init__()
-        if clip_r is not None and not clip_r > 0:
-            raise ValueError(f"clip_r must be positive or None, got {clip_r!r}")
+        if clip_r is not None:
+            check_clip_radius(clip_r)
         self.c = curvature_of(c)
         self.clip_r = clip_r
         self.soft_clip = soft_clip

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from hyperdml.geometry import clip_norm, curvature_of, expmap0, pairwise_distance
+from hyperdml.geometry.maps import check_clip_radius
 from hyperdml.hier import released
+from hyperdml.hier.lca import check_tau
 from hyperdml.hier.loss import hier_triplet_loss
 from hyperdml.hier.sampling import draw_triplets
 from hyperdml.neighbors.reciprocal import reciprocal_mask
@@ -119,9 +121,8 @@ class HIER(nn.Module):
         ):
             if value < lowest:
                 raise ValueError(f"{name} must be at least {lowest}, got {value}")
-        for name, number in (("tau", tau), ("clip_r", clip_r)):
-            if not number > 0:
-                raise ValueError(f"{name} must be positive, got {number}")
+        check_tau(tau)
+        check_clip_radius(clip_r)
         self.c = curvature_of(c)
         self.clip_r = clip_r
         self.mode = mode
@@ -132,6 +133,7 @@ class HIER(nn.Module):
         self.embeddings = embeddings
         self.proxies = nn.Parameter(torch.randn(num_proxies, embedding_size) * (0.9 * clip_r / embedding_size**0.5))
         self._preset = _PRESETS[mode]
+        self._seen_points = False
         self._seed: int | None = None
         self._generators: dict[torch.device, torch.Generator] = {}
 
@@ -156,13 +158,17 @@ class HIER(nn.Module):
             Mean loss over sample triplets, mean loss over proxy triplets. A term without a qualifying anchor is 0.
 
         Raises:
-            ValueError: shapes do not fit.
+            ValueError: shapes do not fit, or the first batch of ball points is not in the ball.
         """
         if embeddings.ndim != 2 or embeddings.shape[1] != self.proxies.shape[1]:
             raise ValueError(f"expected (N, {self.proxies.shape[1]}) embeddings, got {tuple(embeddings.shape)}")
         if labels is not None and labels.shape != embeddings.shape[:1]:
             raise ValueError(f"expected {len(embeddings)} labels, got shape {tuple(labels.shape)}")
-        points = self._to_ball(embeddings) if self.embeddings == "tangent" else embeddings
+        if self.embeddings == "tangent":
+            points = self._to_ball(embeddings)
+        else:
+            points = embeddings
+            self._check_once(points)
         proxies = self.proxies_on_ball()
         with torch.no_grad():
             similarity = torch.exp(-self._distance(points, points))
@@ -186,6 +192,18 @@ class HIER(nn.Module):
             f"embedding_size={size}, num_proxies={count}, c={self.c}, clip_r={self.clip_r}, mode={self.mode!r}, "
             f"k={self.k}, per_anchor={self.per_anchor}, tau={self.tau}, margin={self.margin}"
         )
+
+    def _check_once(self, points: Tensor) -> None:
+        """Look at the first batch, and only there: a look costs a device synchronisation."""
+        if self._seen_points or not len(points):
+            return
+        self._seen_points = True
+        norm = float(points.detach().float().norm(dim=1).max())
+        if not norm < self.c**-0.5:
+            raise ValueError(
+                f"an embedding has norm {norm:.4g}, outside the ball of radius {self.c**-0.5:.4g} (c={self.c:g}); map "
+                "features with ToPoincare first, or construct HIER with embeddings='tangent'"
+            )
 
     def _term(self, dist: Tensor, similarity: Tensor) -> Tensor:
         generator = self._generator(dist.device)

@@ -16,7 +16,8 @@ class HIERLoss(BaseMetricLossFunction):
 
     >>> from pytorch_metric_learning import losses
     >>> metric = losses.ProxyAnchorLoss(num_classes=100, embedding_size=128)
-    >>> loss = losses.MultipleLosses([metric, HIERLoss(embedding_size=128)], weights=[1, 0.5])
+    >>> hier = HIERLoss(embedding_size=128, embeddings="tangent")  # for a model that ends in a Linear
+    >>> loss = losses.MultipleLosses([metric, hier], weights=[1, 0.5])
 
     Its proxies are parameters: give `loss.parameters()` to the optimiser, at 50 times the base rate as released. HIER
     does not mine; `indices_tuple` is ignored. A reference set (`ref_emb`) joins the batch as further nodes.
@@ -25,7 +26,7 @@ class HIERLoss(BaseMetricLossFunction):
         embedding_size: dimension of the embeddings.
         num_proxies: number of hierarchical proxies.
         hier_options: `mode`, `c`, `clip_r`, `k`, `per_anchor`, `tau`, `margin`, `embeddings` of `HIER`;
-            `embeddings="tangent"` suits a model that ends in a linear layer.
+            without `embeddings="tangent"` the embeddings must be points of the ball.
         pml_options: options of `BaseMetricLossFunction` (reducer, embedding_regularizer, ...).
 
     Raises:

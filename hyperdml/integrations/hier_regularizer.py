@@ -16,7 +16,8 @@ class HIERRegularizer(BaseRegularizer):
 
     >>> from pytorch_metric_learning import losses
     >>> loss = losses.TripletMarginLoss(
-    ...     embedding_regularizer=HIERRegularizer(embedding_size=128, mode="paper"), embedding_reg_weight=0.5
+    ...     embedding_regularizer=HIERRegularizer(embedding_size=128, mode="paper", embeddings="tangent"),
+    ...     embedding_reg_weight=0.5,
     ... )
 
     The library passes no labels to a regulariser: relatedness comes from distances alone, as the paper says. So

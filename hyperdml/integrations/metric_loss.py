@@ -32,7 +32,9 @@ def create_metric_loss(
     names = [
         key
         for key, value in vars(losses).items()
-        if inspect.isclass(value) and issubclass(value, losses.BaseMetricLossFunction)
+        if inspect.isclass(value)
+        and issubclass(value, losses.BaseMetricLossFunction)
+        and value is not losses.BaseMetricLossFunction
     ]
     if name not in names:
         close = difflib.get_close_matches(name, names, n=3)
@@ -44,6 +46,6 @@ def create_metric_loss(
     arguments = {key: value for key, value in filled.items() if key in accepted}
     try:
         loss: losses.BaseMetricLossFunction = kind(**arguments, **options)
-    except TypeError as error:
+    except (TypeError, ValueError, AssertionError) as error:
         raise ConfigError(f"metric_loss.options {dict(options)} do not fit {name}: {error}") from error
     return loss

@@ -15,6 +15,7 @@ from hyperdml.metrics.result import Labels, point_labels
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 _BLOCK = 2_000_000  # float64 distances at once, 16 MB
 _MOSTLY = 0.95
+_ALL = 0.9995
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,10 @@ class RadiusReport:
         if self.clipped_fraction is not None:
             out.append(f"clipped embeddings: {self.clipped_fraction:.1%}")
             if self.clipped_fraction >= _MOSTLY:
+                whole = "The images" if self.clipped_fraction >= _ALL else "Nearly all images"
                 out.append(
-                    "The images lie on one sphere around the origin: there hyperbolic and cosine ranking agree, and "
-                    "only proxies carry radii."
+                    f"{whole} lie on one sphere around the origin: there hyperbolic and cosine ranking agree, and only "
+                    "proxies carry radii."
                 )
         if self.proxy_radius is not None:
             out.append(f"proxy radius: {_figures(self.proxy_radius)}, standard deviation {self.proxy_radius_std:.3f}")
@@ -57,9 +59,9 @@ class RadiusReport:
         if self.origin_lca_fraction is not None and self.origin_lca_fraction >= _MOSTLY:
             within = self.origin_lca_fraction_same_label
             out.append(
-                "The origin beats every proxy as common ancestor: the proxies hold no tree."
+                "For nearly every pair the origin beats every proxy as common ancestor: the proxies hold no tree."
                 if within is None or within >= _MOSTLY
-                else "Proxies are ancestors within labels, but above the labels the origin beats them all."
+                else "Proxies are ancestors within labels; above these the origin beats them for nearly every pair."
             )
         return out
 

@@ -16,7 +16,7 @@ PACKAGED = ("tf_efficientnet_lite0",)
 
 
 def create_backbone(name: str, weights: str = "packaged") -> nn.Module:
-    """A timm model without its classifier: images in, pooled features of width `num_features` out.
+    """A timm model without its classifier: images in, pooled features out.
 
     Args:
         name: any timm model name.
@@ -24,7 +24,7 @@ def create_backbone(name: str, weights: str = "packaged") -> nn.Module:
             own download; "none": random; otherwise the path of a state dict (.safetensors, .pth) in timm's key names.
 
     Returns:
-        The model, with the attributes `num_features` and `pretrained_cfg` of timm.
+        The model, with timm's attribute `pretrained_cfg`; `feature_width` tells the width of its output.
 
     Raises:
         ConfigError: unknown model name, or no packaged weights for it.
@@ -46,13 +46,21 @@ def create_backbone(name: str, weights: str = "packaged") -> nn.Module:
         model: nn.Module = timm.create_model(name, pretrained=weights == "hub", num_classes=0)
     except (OSError, RuntimeError) as error:
         if weights != "hub":
-            raise
+            raise ConfigError(f"model.backbone: timm cannot make {name!r}: {error}") from error
         raise EnvironmentProblem(f"could not download weights of {name!r}: {error}") from error
     if weights == "packaged":
         _load(model, timm_names(_packaged_lite0()), "the packaged weights")
     elif weights not in ("hub", "none"):
         _load(model, _read_state_dict(Path(weights)), weights)
     return model
+
+
+def feature_width(backbone: nn.Module) -> int:
+    """Width of the pooled features of a timm model without classifier.
+
+    Some families (MobileNetV3, GhostNet, ...) have one more layer between the pooling and the classifier.
+    """
+    return int(getattr(backbone, "head_hidden_size", None) or backbone.num_features)  # type: ignore[arg-type]
 
 
 def timm_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

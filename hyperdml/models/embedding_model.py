@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from hyperdml.errors import DataError
 from hyperdml.files import write_atomic
-from hyperdml.models.backbone import create_backbone
+from hyperdml.models.backbone import create_backbone, feature_width
 from hyperdml.models.head import EmbeddingHead, HeadConfig
 
 
@@ -38,6 +39,7 @@ class EmbeddingModel(nn.Module):
 
     Attributes:
         mean, std: pixel statistics that the backbone expects of RGB values in [0, 1], from timm.
+        fixed_size: the only side in pixels that the backbone takes, or None if it takes any.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -45,10 +47,11 @@ class EmbeddingModel(nn.Module):
         self.config = config
         # the memory layout in which convolutions are fastest, on CPUs and GPUs alike
         self.backbone = create_backbone(config.backbone, config.weights).to(memory_format=torch.channels_last)
-        self.head = EmbeddingHead(int(self.backbone.num_features), config.head)  # type: ignore[arg-type]
-        expected = self.backbone.pretrained_cfg
-        self.mean: tuple[float, ...] = tuple(expected["mean"])  # type: ignore[index]
-        self.std: tuple[float, ...] = tuple(expected["std"])  # type: ignore[index]
+        self.head = EmbeddingHead(feature_width(self.backbone), config.head)
+        expected = cast("dict[str, Any]", self.backbone.pretrained_cfg)
+        self.mean: tuple[float, ...] = tuple(expected["mean"])
+        self.std: tuple[float, ...] = tuple(expected["std"])
+        self.fixed_size: int | None = expected["input_size"][-1] if expected.get("fixed_input_size") else None
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (N, 3, H, W) normalised images to (N, d) points of the ball, in float32."""

@@ -44,7 +44,7 @@ class HeadConfig:
 class EmbeddingHead(nn.Module):
     """Backbone features to points of the Poincaré ball, in float32 also under autocast.
 
-    ``x = expmap0(clip(s W LayerNorm(f) + b))`` with W orthogonal and b = 0 at the start, and s = 1 for the released
+    ``x = expmap0(clip(s (W LayerNorm(f) + b)))`` with W orthogonal and b = 0 at the start, and s = 1 for the released
     head.
 
     Args:
@@ -59,8 +59,11 @@ class EmbeddingHead(nn.Module):
         super().__init__()
         if config.kind not in ("released", "scaled"):
             raise ValueError(f"head.kind must be 'released' or 'scaled', got {config.kind!r}")
-        if config.kind == "released" and config.soft_clip:
-            raise ValueError("head.soft_clip needs head.kind 'scaled': the released head clips every image hard")
+        for name in ("init_radius", "learn_scale", "soft_clip"):
+            if config.kind == "released" and getattr(config, name) != getattr(HeadConfig, name):
+                raise ValueError(
+                    f"head.{name} needs head.kind 'scaled': the released head has no scale, and clips hard"
+                )
         if not config.init_radius > 0:
             raise ValueError(f"head.init_radius must be positive, got {config.init_radius}")
         if config.embedding_size < 1:

@@ -13,15 +13,16 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from hyperdml.errors import ConfigError, DataError
+from hyperdml.errors import DataError
 from hyperdml.files import sha256, write_atomic
-from hyperdml.training.settings import differing_keys
+from hyperdml.training.config import TrainConfig
+from hyperdml.training.settings import config_to_dict, refuse_changes
 
 _MODULE, _OPTIMIZER = "module.", "optimizer."
 
 
 def save_checkpoint(
-    folder: Path, step: int, module: nn.Module, optimizer: Optimizer, config: dict[str, Any], seconds: float
+    folder: Path, step: int, module: nn.Module, optimizer: Optimizer, config: TrainConfig, seconds: float
 ) -> None:
     """Write the state after `step` steps, then remove older files.
 
@@ -43,7 +44,7 @@ def save_checkpoint(
     tensors = {_MODULE + key: value for key, value in module.state_dict().items()}
     for index, entries in state["state"].items():
         tensors.update({f"{_OPTIMIZER}{index}.{key}": value for key, value in entries.items()})
-    meta = {"step": step, "seconds": seconds, "config": config, "param_groups": state["param_groups"]}
+    meta = {"step": step, "seconds": seconds, "config": config_to_dict(config), "param_groups": state["param_groups"]}
     path = folder / f"step-{step:07d}.safetensors"
     plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     write_atomic(path, save(plain, metadata={"hyperdml": json.dumps(meta)}))
@@ -55,7 +56,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, module: nn.Module, optimizer: Optimizer, config: dict[str, Any]
+    folder: Path, module: nn.Module, optimizer: Optimizer, config: TrainConfig
 ) -> tuple[int, float] | None:
     """Restore the newest checkpoint of a folder.
 
@@ -84,9 +85,7 @@ def load_checkpoint(
     if not intact:
         raise DataError(f"checkpoint {path} is damaged: its SHA-256 is not the one in {pointer.name}")
     tensors, meta = _read(path)
-    different = differing_keys(meta["config"], config)
-    if different:
-        raise ConfigError(f"the configuration changed since {path} was written: {', '.join(different)}")
+    refuse_changes(meta["config"], config, path)
     module.load_state_dict({k.removeprefix(_MODULE): v for k, v in tensors.items() if k.startswith(_MODULE)})
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from hyperdml.data import AugmentConfig, DataConfig
 from hyperdml.models import ModelConfig
@@ -24,7 +24,7 @@ class BatchConfig:
         per_class: images of each class in a batch (2 in HIER).
     """
 
-    size: PositiveInt = 180
+    size: Annotated[int, Field(ge=2)] = 180
     per_class: PositiveInt = 2
 
 
@@ -57,10 +57,10 @@ class HIERConfig:
 
     weight: NonNegativeFloat = 0.5
     mode: Literal["official", "paper"] = "official"
-    num_proxies: int = 512
-    k: int = 20
-    per_anchor: int = 50
-    tau: float = 0.1
+    num_proxies: Annotated[int, Field(ge=2)] = 512
+    k: PositiveInt = 20
+    per_anchor: PositiveInt = 50
+    tau: PositiveFloat = 0.1
     margin: float = 0.1
 
 
@@ -107,7 +107,7 @@ class EvaluationConfig:
         control: also train the metric loss alone from the same seed, the row that HIER is compared with.
     """
 
-    ks: tuple[PositiveInt, ...] = (1, 2, 4, 8)
+    ks: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 2, 4, 8)
     every: NonNegativeInt = 0
     control: bool = True
 

@@ -28,6 +28,7 @@ class StoredEmbeddings:
         class_names: names of the classes.
         proxies: (P, d) hierarchical proxies as points of the ball, or None.
         c: curvature magnitude.
+        ks: the k of the run's Recall@k.
     """
 
     points: Tensor
@@ -37,9 +38,12 @@ class StoredEmbeddings:
     class_names: tuple[str, ...]
     proxies: Tensor | None
     c: float
+    ks: tuple[int, ...]
 
 
-def write_embeddings(folder: Path, points: Tensor, data: ImageData, proxies: Tensor | None, c: float) -> None:
+def write_embeddings(
+    folder: Path, points: Tensor, data: ImageData, proxies: Tensor | None, c: float, ks: tuple[int, ...]
+) -> None:
     """Write `embeddings.safetensors` into a folder.
 
     Args:
@@ -48,13 +52,19 @@ def write_embeddings(folder: Path, points: Tensor, data: ImageData, proxies: Ten
         data: the images that were embedded.
         proxies: (P, d) points of the ball, or None.
         c: curvature magnitude.
+        ks: the k of the run's Recall@k.
     """
     from safetensors.torch import save
 
     tensors = {"points": points, "labels": torch.from_numpy(data.labels), "levels": torch.from_numpy(data.levels)}
     if proxies is not None:
         tensors["proxies"] = proxies.detach().cpu()
-    meta = {"c": repr(c), "class_names": json.dumps(data.class_names), "level_names": json.dumps(data.level_names)}
+    meta = {
+        "c": repr(c),
+        "ks": json.dumps(ks),
+        "class_names": json.dumps(data.class_names),
+        "level_names": json.dumps(data.level_names),
+    }
     write_atomic(folder / _FILE, save({key: value.contiguous() for key, value in tensors.items()}, metadata=meta))
 
 
@@ -84,6 +94,7 @@ def read_embeddings(folder: Path) -> StoredEmbeddings:
             class_names=tuple(json.loads(meta["class_names"])),
             proxies=tensors.get("proxies"),
             c=float(meta["c"]),
+            ks=tuple(json.loads(meta["ks"])),
         )
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"cannot read {path}: {error}") from error

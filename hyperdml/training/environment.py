@@ -1,4 +1,4 @@
-"""What a run ran on."""
+"""What a run runs on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
+
+from hyperdml.errors import ConfigError, EnvironmentProblem
 
 _PACKAGES = (
     "hyperdml",
@@ -33,6 +35,27 @@ def environment() -> dict[str, Any]:
         "torch_threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
     }
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of a run: "auto" is CUDA if there is one, else the CPU.
+
+    Raises:
+        ConfigError: torch knows no such device.
+        EnvironmentProblem: there is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"device: {str(error).splitlines()[0]}") from None
+    try:
+        torch.zeros(1, device=device).item()
+    except Exception as error:  # every backend reports its absence in its own way
+        reason = str(error).strip().splitlines()[0]
+        raise EnvironmentProblem(f"device={name} cannot be used here: {reason}") from None
+    return device
 
 
 def _version(name: str) -> str | None:

@@ -13,16 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from hyperdml.data import ClassBatchSampler, ImageData, to_input
-from hyperdml.errors import ConfigError, DivergedError, EnvironmentProblem, Interrupted
-from hyperdml.hier import HIER
-from hyperdml.integrations import create_metric_loss
+from hyperdml.errors import DivergedError, Interrupted
 from hyperdml.models import EmbeddingModel
 from hyperdml.seeds import derive_seed
 from hyperdml.training.checkpoint import load_checkpoint, save_checkpoint
 from hyperdml.training.config import OptimConfig, TrainConfig
+from hyperdml.training.environment import resolve_device
 from hyperdml.training.interrupt import InterruptGuard
+from hyperdml.training.learner import Learner, create_learner
 from hyperdml.training.param_groups import param_groups
-from hyperdml.training.settings import config_to_dict, settings_errors
 
 Start = Callable[[int], None]
 """Called once before the first step, with the number of steps that an earlier sitting finished."""
@@ -32,54 +31,6 @@ Monitor = Callable[[int, dict[str, float]], None]
 
 Validate = Callable[[int, EmbeddingModel], None]
 """Called every `evaluation.every` steps with the number of finished steps and the model."""
-
-
-class Learner(nn.Module):
-    """Everything that is trained: model, metric loss with its class proxies, HIER with its proxies.
-
-    Each part is initialised from a seed of its own, so that two arms that differ in HIER alone start from the same
-    model and the same class proxies.
-
-    Args:
-        config: the run.
-        num_classes: number of training classes.
-    """
-
-    def __init__(self, config: TrainConfig, num_classes: int) -> None:
-        super().__init__()
-        head = config.model.head
-        torch.manual_seed(derive_seed(config.seed, "model"))
-        self.model = EmbeddingModel(config.model)
-        torch.manual_seed(derive_seed(config.seed, "metric loss"))
-        self.metric_loss = create_metric_loss(
-            config.metric_loss.name, num_classes, head.embedding_size, config.metric_loss.options
-        )
-        self.hier: HIER | None = None
-        if config.hier.weight > 0:
-            torch.manual_seed(derive_seed(config.seed, "hier"))
-            self.hier = HIER(
-                head.embedding_size,
-                config.hier.num_proxies,
-                c=head.c,
-                clip_r=head.clip_r,
-                mode=config.hier.mode,
-                k=config.hier.k,
-                per_anchor=config.hier.per_anchor,
-                tau=config.hier.tau,
-                margin=config.hier.margin,
-            )
-        self.hier_weight = config.hier.weight
-
-    def losses(self, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """The parts of the loss and their weighted sum "loss", scalars, from features of the backbone."""
-        embeddings = self.model.head(features)
-        parts = {"metric": self.metric_loss(embeddings, labels)}
-        parts["loss"] = parts["metric"]
-        if self.hier is not None:
-            terms = self.hier.terms(embeddings, labels)
-            parts |= {"hier_samples": terms.samples, "hier_proxies": terms.proxies}
-            parts["loss"] = parts["metric"] + self.hier_weight * (terms.samples + terms.proxies)
-        return parts
 
 
 @dataclass(frozen=True)
@@ -93,24 +44,6 @@ class Trained:
 
     learner: Learner
     seconds: float
-
-
-def resolve_device(name: str) -> torch.device:
-    """The device of a run: "auto" is CUDA if there is one, else the CPU.
-
-    Raises:
-        ConfigError: torch knows no such device.
-        EnvironmentProblem: CUDA is asked for and not there.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(f"device: {str(error).splitlines()[0]}") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise EnvironmentProblem(f"device={name}, but torch finds no CUDA device here")
-    return device
 
 
 def train(
@@ -141,17 +74,15 @@ def train(
 
     Raises:
         ConfigError: settings do not fit the data, or differ from those of the checkpoint.
-        DivergedError: the loss was not finite.
+        DivergedError: the loss or its gradient was not finite; the step was not applied.
         Interrupted: SIGINT or SIGTERM came; the state was saved.
     """
     device = resolve_device(config.device)
-    with settings_errors("configuration"):
-        learner = Learner(config, data.num_classes).to(device)
+    learner = create_learner(config, data.num_classes, device)
     learner.model.backbone.requires_grad_(not config.optim.freeze_backbone)
     optimizer = torch.optim.AdamW(param_groups(learner.model, learner.metric_loss, learner.hier, config.optim))
     sampler = ClassBatchSampler(data.labels, config.batch.size, config.batch.per_class, config.seed)
-    plain = config_to_dict(config)
-    first, seconds = load_checkpoint(checkpoints, learner, optimizer, plain) or (0, 0.0)
+    first, seconds = load_checkpoint(checkpoints, learner, optimizer, config) or (0, 0.0)
     start = time.perf_counter() - seconds
     if on_start is not None:
         on_start(first)
@@ -169,7 +100,7 @@ def train(
             if validate is not None and config.evaluation.every and done % config.evaluation.every == 0:
                 validate(done, learner.model)
             if guard.signal_number is not None or (done % config.checkpoint_every == 0 and done < config.optim.steps):
-                save_checkpoint(checkpoints, done, learner, optimizer, plain, time.perf_counter() - start)
+                save_checkpoint(checkpoints, done, learner, optimizer, config, time.perf_counter() - start)
             if guard.signal_number is not None:
                 raise Interrupted(f"interrupted after step {done}; its state is saved", guard.signal_number)
     return Trained(learner.eval(), time.perf_counter() - start)
@@ -216,6 +147,9 @@ def _step(
         raise DivergedError(f"the loss is not finite at step {step + 1}: {figures}; lower optim.lr or the multipliers")
     optimizer.zero_grad(set_to_none=True)
     parts["loss"].backward()
+    gradients = [p.grad for p in learner.parameters() if p.grad is not None]
+    if not math.isfinite(float(torch.nn.utils.get_total_norm(gradients))):
+        raise DivergedError(f"the gradient is not finite at step {step + 1}; lower optim.lr or the multipliers")
     if config.optim.clip_value is not None:
         torch.nn.utils.clip_grad_value_(learner.parameters(), config.optim.clip_value)
     optimizer.step()

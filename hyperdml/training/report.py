@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hyperdml.training.config import TrainConfig
-from hyperdml.training.run import Row, RunResult
+from hyperdml.training.result import Row, RunResult
 
 
 def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
@@ -39,12 +39,21 @@ def text_table(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
+def explanation(config: TrainConfig) -> str:
+    """What the first row of the table is."""
+    weights = "without pretrained weights" if config.model.weights == "none" else "with its pretrained weights"
+    return (
+        f"The untrained row is the backbone {weights} under the head as it starts, a random projection into the ball."
+    )
+
+
 def comparison(rows: Sequence[Row]) -> str:
     """One sentence on what HIER changed against the control row, or an empty text without one."""
     if len(rows) < 3:
         return ""
     control, hier = rows[-2], rows[-1]
-    change = {name: 100 * (hier.figures[name] - control.figures[name]) for name in ("R@1", "MAP@R")}
+    names = (next(iter(control.figures)), "MAP@R")
+    change = {name: 100 * (hier.figures[name] - control.figures[name]) for name in names}
     return (
         f"{hier.title} against {control.title}, same seed and steps: "
         + ", ".join(f"{name} {value:+.1f} points" for name, value in change.items())
@@ -64,14 +73,13 @@ def next_steps(folder: Path, config: TrainConfig) -> list[tuple[str, str]]:
     return steps if config.data.name == "emoji" else steps[-1:]
 
 
-def report_markdown(folder: Path, config: TrainConfig, result: RunResult, recipe: str, picture_note: str) -> str:
+def report_markdown(folder: Path, config: TrainConfig, result: RunResult, picture_note: str) -> str:
     """Compose `report.md`.
 
     Args:
         folder: run folder, named in the text.
         config: the run.
         result: its figures.
-        recipe: what was run.
         picture_note: caption of disk.png.
 
     Returns:
@@ -80,11 +88,12 @@ def report_markdown(folder: Path, config: TrainConfig, result: RunResult, recipe
     head = config.model.head
     seconds = ", ".join(f"{row.title} {row.seconds:.0f} s" for row in result.rows[1:])
     parts = [
-        f"# {recipe}, seed {config.seed}",
+        f"# {folder.name}, seed {config.seed}",
         f"{result.images} test images of {result.classes} classes unseen in training; hyperbolic distance in the ball "
         f"of curvature -{head.c:g}, clipping radius {head.clip_r:g}; {config.model.backbone}, "
         f"{config.optim.steps} steps of {config.batch.size} images. Training time: {seconds}.",
         markdown_table(*table(result.rows)),
+        explanation(config),
         comparison(result.rows),
         "## Radii",
         "\n".join(f"- {line}" for line in result.radius.lines()),

@@ -17,76 +17,29 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Protocol
 
+import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-from hyperdml.data import ImageData, RetrievalSplits, load_splits
+from hyperdml.data import ClassBatchSampler, ImageData, RetrievalSplits, load_splits
 from hyperdml.errors import ConfigError, DataError
-from hyperdml.files import write_atomic
-from hyperdml.metrics import RadiusReport, radius_report
+from hyperdml.files import remove_leftovers, write_atomic
+from hyperdml.metrics import radius_report
 from hyperdml.models import EmbeddingModel
 from hyperdml.seeds import derive_seed
 from hyperdml.training.config import TrainConfig
 from hyperdml.training.embeddings import read_embeddings, write_embeddings
-from hyperdml.training.environment import environment
+from hyperdml.training.environment import environment, resolve_device
 from hyperdml.training.evaluate import score
-from hyperdml.training.features import backbone_features, training_features
-from hyperdml.training.loop import resolve_device, train
-from hyperdml.training.settings import config_from_dict, config_to_yaml, settings_errors
-
-
-class Progress(Protocol):
-    """How a run reports: implemented by the command line with rich, or by nothing at all."""
-
-    def message(self, text: str) -> None:
-        """One line of text."""
-
-    def start(self, title: str, total: int) -> None:
-        """A piece of work of `total` units begins."""
-
-    def advance(self, count: int, figures: Mapping[str, float]) -> None:
-        """So many units more are done."""
-
-    def end(self) -> None:
-        """The piece of work ended."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of the result table.
-
-    Attributes:
-        title: what was trained.
-        figures: shares in [0, 1] on the test classes.
-        seconds: training time.
-    """
-
-    title: str
-    figures: Mapping[str, float]
-    seconds: float
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a run found on the test classes.
-
-    Attributes:
-        rows: untrained backbone, control, main arm.
-        radius: radius report of the main arm (of its images alone if it has no proxies).
-        images: number of test images.
-        classes: number of test classes.
-    """
-
-    rows: tuple[Row, ...]
-    radius: RadiusReport
-    images: int
-    classes: int
+from hyperdml.training.folder import append, forget_later_steps
+from hyperdml.training.learner import create_learner
+from hyperdml.training.loop import train
+from hyperdml.training.result import Row, RunResult, load_result, save_result
+from hyperdml.training.settings import config_to_dict, refuse_changes
+from hyperdml.training.views import Progress, Views, start_model
 
 
 def execute(config: TrainConfig, folder: Path, progress: Progress) -> RunResult:
@@ -105,73 +58,10 @@ def execute(config: TrainConfig, folder: Path, progress: Progress) -> RunResult:
     """
     try:
         with FileLock(folder / ".lock", timeout=0):
+            remove_leftovers(folder)
             return _execute(config, folder, progress)
     except Timeout:
         raise ConfigError(f"another process is working in {folder}") from None
-
-
-def create_run(config: TrainConfig, folder: Path) -> None:
-    """Make a run folder with its configuration.
-
-    Args:
-        config: the run.
-        folder: must not exist or must be empty.
-
-    Raises:
-        ConfigError: the folder holds something.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(f"{folder} exists and is not empty; choose another --out, or use: hyperdml resume {folder}")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / "config.yaml", config_to_yaml(config).encode())
-
-
-def discard_unstarted(folder: Path) -> None:
-    """Remove a run folder in which no step was trained, so that a wrong setting leaves nothing behind."""
-    if not (folder / "metrics.jsonl").exists():
-        shutil.rmtree(folder)
-
-
-def read_run(folder: Path) -> TrainConfig:
-    """Configuration of a run folder.
-
-    Args:
-        folder: run folder.
-
-    Raises:
-        DataError: it is not a run folder.
-        ConfigError: its configuration is not valid.
-    """
-    import yaml
-
-    path = folder / "config.yaml"
-    if not path.is_file():
-        raise DataError(f"{folder} is not a run folder: {path} is missing")
-    try:
-        values = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise DataError(f"{path} is not valid YAML: {error}") from error
-    return config_from_dict(values, str(path))
-
-
-def load_result(folder: Path) -> RunResult | None:
-    """Result of a finished run, or None.
-
-    Args:
-        folder: run folder.
-
-    Raises:
-        DataError: `results.json` is damaged.
-    """
-    path = folder / "results.json"
-    if not path.is_file():
-        return None
-    try:
-        stored = json.loads(path.read_text())
-        rows = tuple(Row(**row) for row in stored.pop("rows"))
-        return RunResult(rows=rows, radius=RadiusReport(**stored.pop("radius")), **stored)
-    except (ValueError, TypeError, KeyError) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
 
 
 def loss_title(name: str) -> str:
@@ -180,7 +70,7 @@ def loss_title(name: str) -> str:
 
 
 def _execute(config: TrainConfig, folder: Path, progress: Progress) -> RunResult:
-    finished = load_result(folder)
+    finished = load_result(folder, config)
     if finished is not None:
         progress.message(f"{folder} is finished")
         return finished
@@ -198,8 +88,9 @@ def _execute(config: TrainConfig, folder: Path, progress: Progress) -> RunResult
     elif config.evaluation.control:
         alone = replace(config, hier=replace(config.hier, weight=0.0))
         arms.insert(0, (metric, alone, folder / "control"))
+    _check(config, splits, device)
     pending = [place for _, _, place in arms if not (place / "arm.json").is_file()]
-    views = _Views(config, splits, frozen=config.optim.freeze_backbone, progress=progress if pending else None)
+    views = Views(config, splits, frozen=config.optim.freeze_backbone, progress=progress if pending else None)
     rows = [_untrained(config, views)]
     for title, arm, place in arms:
         rows.append(_run_arm(title, arm, place, folder / "metrics.jsonl", views, progress))
@@ -213,74 +104,56 @@ def _execute(config: TrainConfig, folder: Path, progress: Progress) -> RunResult
         generator=torch.Generator().manual_seed(derive_seed(config.seed, "radius report")),
     )
     result = RunResult(tuple(rows), radius, len(splits.test), splits.test.num_classes)
-    write_atomic(folder / "results.json", json.dumps(asdict(result), indent=2).encode() + b"\n")
+    save_result(folder, result, config)
     return result
 
 
-class _Views:
-    """The parts of the data as an arm sees them: images, or features of the frozen backbone, computed once."""
-
-    def __init__(self, config: TrainConfig, splits: RetrievalSplits, frozen: bool, progress: Progress | None) -> None:
-        self.splits = splits
-        self.size = config.data.image_size
-        self.bank: torch.Tensor | None = None
-        self._features: dict[int, torch.Tensor] = {}
-        model = _start_model(config)
-        if frozen:
-            evaluated = [splits.test, splits.validation]
-            tick = None
-            if progress is not None:
-                total = len(splits.train) * config.optim.views + sum(map(len, evaluated))
-                progress.start("features of the frozen backbone", total)
-                tick = partial(progress.advance, figures={})
-                self.bank = training_features(model, splits.train, config, tick)
-            for data in evaluated:
-                self._features[id(data)] = backbone_features(model, data, self.size, tick=tick)
-            if progress is not None:
-                progress.end()
-
-    @torch.no_grad()
-    def embed(self, model: EmbeddingModel, data: ImageData) -> torch.Tensor:
-        """(N, d) points of all images, on the CPU."""
-        features = self._features.get(id(data))
-        if features is None:
-            features = backbone_features(model, data, self.size)
-        device = next(model.head.parameters()).device
-        return torch.cat([model.head(part.to(device)).cpu() for part in features.split(1024)])
+def _check(config: TrainConfig, splits: RetrievalSplits, device: torch.device) -> None:
+    """Meet every mistake that can be met before the long work begins."""
+    model = create_learner(config, splits.train.num_classes, device).model
+    size = config.data.image_size
+    if model.fixed_size not in (None, size):
+        raise ConfigError(f"data.image_size is {size}, but {config.model.backbone} takes {model.fixed_size} only")
+    ClassBatchSampler(splits.train.labels, config.batch.size, config.batch.per_class, config.seed)
+    parts = {"test": splits.test} | ({"validation": splits.validation} if config.evaluation.every else {})
+    for name, part in parts.items():
+        if max(config.evaluation.ks) >= len(part):
+            raise ConfigError(
+                f"evaluation.ks asks for {max(config.evaluation.ks)} neighbours, but the {name} part has "
+                f"{len(part)} images"
+            )
+        if np.bincount(part.labels).max() < 2:
+            raise DataError(f"no class of the {name} part has two images: retrieval cannot be scored")
 
 
-def _start_model(config: TrainConfig) -> EmbeddingModel:
-    """The model before training, as `Learner` starts it."""
-    torch.manual_seed(derive_seed(config.seed, "model"))
-    with settings_errors("model"):
-        return EmbeddingModel(config.model).to(resolve_device(config.device))
-
-
-def _untrained(config: TrainConfig, views: _Views) -> Row:
+def _untrained(config: TrainConfig, views: Views) -> Row:
     test = views.splits.test
-    points = views.embed(_start_model(config), test)
+    points = views.embed(start_model(config), test)
     return Row("untrained backbone", _score(config, points, test), 0.0)
 
 
-def _run_arm(title: str, config: TrainConfig, folder: Path, log: Path, views: _Views, progress: Progress) -> Row:
+def _run_arm(title: str, config: TrainConfig, folder: Path, log: Path, views: Views, progress: Progress) -> Row:
     """Train one arm and write its model and embeddings; an arm that is finished is only read."""
     finished = folder / "arm.json"
     if finished.is_file():
+        stored = json.loads(finished.read_text())
+        refuse_changes(stored["config"], config, finished)
         progress.message(f"{title}: already trained")
-        return Row(**json.loads(finished.read_text()))
+        return Row(**stored["row"])
     folder.mkdir(parents=True, exist_ok=True)
     validation, test = views.splits.validation, views.splits.test
 
     def start(done: int) -> None:
+        forget_later_steps(log, title, done)
         progress.start(title, config.optim.steps)
         progress.advance(done, {})
 
     def monitor(done: int, figures: dict[str, float]) -> None:
         progress.advance(1, figures)
-        _append(log, {"arm": title, "step": done, **figures})
+        append(log, {"arm": title, "step": done, **figures})
 
     def validate(done: int, model: EmbeddingModel) -> None:
-        _append(
+        append(
             log, {"arm": title, "step": done, "validation": _score(config, views.embed(model, validation), validation)}
         )
 
@@ -288,18 +161,13 @@ def _run_arm(title: str, config: TrainConfig, folder: Path, log: Path, views: _V
     progress.end()
     points = views.embed(trained.learner.model, test)
     trained.learner.model.save_pretrained(folder / "model")
-    hier = trained.learner.hier
-    write_embeddings(folder, points, test, None if hier is None else hier.proxies_on_ball(), config.model.head.c)
+    hier, ks = trained.learner.hier, config.evaluation.ks
+    write_embeddings(folder, points, test, None if hier is None else hier.proxies_on_ball(), config.model.head.c, ks)
     row = Row(title, _score(config, points, test), trained.seconds)
-    write_atomic(finished, json.dumps(asdict(row)).encode())
+    write_atomic(finished, json.dumps({"config": config_to_dict(config), "row": asdict(row)}).encode())
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # the model is written: nothing is left to resume
     return row
 
 
 def _score(config: TrainConfig, points: torch.Tensor, data: ImageData) -> dict[str, float]:
     return score(points, data.labels, data.levels, data.level_names, config.evaluation.ks, config.model.head.c)
-
-
-def _append(log: Path, record: Mapping[str, Any]) -> None:
-    with log.open("a") as file:
-        file.write(json.dumps(record) + "\n")

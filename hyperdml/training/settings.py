@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass
@@ -37,7 +38,7 @@ def recipe_text(recipe: str) -> str:
         path = Path(recipe)
         if not path.is_file():
             raise ConfigError(f"no such recipe file: {path}")
-        return path.read_text()
+        return read_text(path)
     if recipe not in recipe_names():
         close = difflib.get_close_matches(recipe, recipe_names(), n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"bundled recipes: {', '.join(recipe_names())}"
@@ -58,7 +59,7 @@ def load_config(recipe: str, overrides: Sequence[str] = ()) -> TrainConfig:
     Raises:
         ConfigError: unknown or duplicate key, value of the wrong type; the message names key, origin and suggestion.
     """
-    values = _read_yaml(recipe_text(recipe), f"recipe {recipe}")
+    values = read_yaml(recipe_text(recipe), f"recipe {recipe}")
     _check_keys(TrainConfig, values, f"recipe {recipe}")
     for text in overrides:
         key, equals, value = text.partition("=")
@@ -107,6 +108,21 @@ def config_to_yaml(config: TrainConfig) -> str:
     return yaml.safe_dump(config_to_dict(config), sort_keys=False)
 
 
+def read_text(path: Path) -> str:
+    """Text of a UTF-8 file, or a `ConfigError` that names it."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text: {error}") from None
+
+
+def refuse_changes(stored: dict[str, Any], config: TrainConfig, written: Path) -> None:
+    """Raise a `ConfigError` that lists the keys in which `config` differs from what a file was written under."""
+    different = differing_keys(stored, config_to_dict(config))
+    if different:
+        raise ConfigError(f"the configuration changed since {written} was written: {', '.join(different)}")
+
+
 def differing_keys(a: dict[str, Any], b: dict[str, Any], prefix: str = "") -> list[str]:
     """Dotted keys at which two configurations differ."""
     found = []
@@ -131,7 +147,7 @@ def settings_errors(section: str) -> Iterator[None]:
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML's safe loader, except that a key given twice is an error."""
+    """YAML's safe loader, except that a key given twice is an error and 1e-1 is a number."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -143,13 +159,20 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _read_yaml(text: str, origin: str) -> dict[str, Any]:
+def read_yaml(text: str, origin: str) -> dict[str, Any]:
+    """Keys and values of a YAML text, or a `ConfigError` that names its origin."""
     values = _read_yaml_value(text, origin)
     if values is None:
         return {}
     if not isinstance(values, dict):
         raise ConfigError(f"{origin}: expected keys and values, got {type(values).__name__}")
     return values
+
+
+# YAML 1.1 reads 1e-1 as text, which nobody who writes a learning rate means
+_UniqueKeyLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+|\d*\.\d+|\d+\.)[eE][-+]?\d+$"), list("-+.0123456789")
+)
 
 
 def _read_yaml_value(text: str, origin: str) -> Any:

@@ -9,14 +9,16 @@ from hyperdml.geometry import dist0, pairwise_distance
 
 ROOT = -1
 _BLOCK = 4096
+_LEVEL = 1e-4
 
 
 @torch.no_grad()
 def nearest_ancestors(nodes: Tensor, proxies: Tensor, c: float) -> Tensor:
     """Parent of every node among the proxies, in the learned space.
 
-    Candidates are the proxies whose distance to the origin is smaller than the node's, and the origin itself; the
-    nearest in hyperbolic distance is the parent. Because radii fall along every edge the result has no cycle, also
+    Candidates are the proxies that lie closer to the origin than the node, by more than one part in ten thousand (what
+    lies on one sphere is not ordered by rounding), and the origin itself; the nearest in hyperbolic distance is the
+    parent. Because radii fall along every edge the result has no cycle, also
     when the nodes are the proxies themselves. (The released notebook applies such a rule to a 2-D picture instead.)
 
     Args:
@@ -32,7 +34,7 @@ def nearest_ancestors(nodes: Tensor, proxies: Tensor, c: float) -> Tensor:
     for part in nodes.split(_BLOCK):
         radius = dist0(part, c)
         distance = pairwise_distance(part, proxies, c).to(radius.dtype)
-        distance = distance.masked_fill(proxy_radius[None] >= radius[:, None], torch.inf)
+        distance = distance.masked_fill(proxy_radius[None] >= radius[:, None] * (1 - _LEVEL), torch.inf)
         nearest, index = distance.min(1)
         parents.append(torch.where(nearest < radius, index, ROOT))
     return torch.cat(parents)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -147,47 +148,110 @@ def test_resume_of_a_finished_run_reports_it_again(finished):
     assert all(line in again for line in table)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupt_and_resume(tmp_path, finished, number):
-    words = ["train", "quickstart", *SMALL, "optim.steps=12", "evaluation.every=5", "--out", "cut"]
-    process = start(*words, cwd=tmp_path)
-    log = tmp_path / "cut" / "metrics.jsonl"
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not (log.is_file() and "HIER" in log.read_text()):
+def cut(folder, number, text, *words):
+    """Start a long run and end it by a signal as soon as its log holds a text."""
+    process = start("train", "quickstart", *SMALL, *words, "--out", "cut", cwd=folder)
+    log = folder / "cut" / "metrics.jsonl"
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and process.poll() is None and not (log.is_file() and text in log.read_text()):
         time.sleep(0.01)
     process.send_signal(number)
     _, err = process.communicate(timeout=120)
-    if process.returncode == 0:
-        pytest.skip("the run ended before the signal came")
-    assert process.returncode == 128 + number, err
-    assert "continue with: hyperdml resume cut" in err
-    assert "Traceback" not in err
+    return process.returncode, err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_interrupt_and_resume(tmp_path, number):
+    code, err = cut(tmp_path, number, '"step": 40', "optim.steps=120", "evaluation.every=50", "hier.per_anchor=40")
+    if number == signal.SIGKILL:
+        assert code == -9
+    else:
+        assert code == 128 + number, err
+        assert "continue with: hyperdml resume cut" in err
+        assert "Traceback" not in err
+    (tmp_path / "cut" / ".results.json.xyz.part").write_text("left by a killed process")
     code, out, err = run("resume", "cut", cwd=tmp_path)
     assert code == 0, err
-    assert "Proxy Anchor: already trained" in out
-    assert row_of(finished[1]) in out
+    records = [json.loads(line) for line in (tmp_path / "cut" / "metrics.jsonl").read_text().splitlines()]
+    for arm in ("Proxy Anchor", "Proxy Anchor + HIER (official)"):
+        assert [r["step"] for r in records if r["arm"] == arm and "loss" in r] == list(range(1, 121))
+    assert not list((tmp_path / "cut").rglob(".*.part"))
+    assert row_of(out)
 
 
-def test_resume_refuses_an_edited_configuration(tmp_path):
-    process = start("train", "quickstart", *SMALL, "optim.steps=5000", "hier.weight=0", "--out", "cut", cwd=tmp_path)
-    while not (tmp_path / "cut" / "checkpoints" / "latest.json").is_file() and process.poll() is None:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=120)
-    config = tmp_path / "cut" / "config.yaml"
-    config.write_text(config.read_text().replace("lr: 0.0001", "lr: 0.5"))
+def edit(config, *pairs):
+    text = config.read_text()
+    for old, new in pairs:
+        assert old in text
+        text = text.replace(old, new)
+    config.write_text(text)
+
+
+def test_resume_refuses_an_edited_configuration(tmp_path, finished):
+    code, err = cut(tmp_path, signal.SIGINT, '"step": 5', "optim.steps=5000", "hier.weight=0")
+    assert code == 130, err
+    edit(tmp_path / "cut" / "config.yaml", ("lr: 0.0001", "lr: 0.5"))
     code, _, err = run("resume", "cut", cwd=tmp_path)
     assert code == 2
     assert "the configuration changed since" in err
     assert "optim.lr" in err
+    # also when the arms, or the whole run, are finished
+    for name, gone in (("half", ["results.json", "report.md", "arm.json"]), ("whole", [])):
+        shutil.copytree(finished[0] / "runs" / "quickstart", tmp_path / name)
+        for file in gone:
+            (tmp_path / name / file).unlink()
+        edit(tmp_path / name / "config.yaml", ("head_lr_mult: 30.0", "head_lr_mult: 3.0"))
+        code, _, err = run("resume", name, cwd=tmp_path)
+        assert code == 2, err
+        assert "optim.head_lr_mult" in err
+
+
+def test_a_finished_run_is_reported_without_its_data(tmp_path):
+    photos(tmp_path / "photos")
+    words = [*SMALL[1:], "data.name=folder", "data.root=photos", "optim.steps=2", "batch.size=12", "hier.weight=0"]
+    assert run("train", "quickstart", *words, cwd=tmp_path)[0] == 0
+    (tmp_path / "photos").rename(tmp_path / "moved")
+    code, out, err = run("resume", "runs/quickstart", cwd=tmp_path)
+    assert code == 0, err
+    assert "Proxy Anchor" in out
+
+
+def photos(root, classes=20, images=4):
+    rng = np.random.default_rng(0)
+    for k in range(classes):
+        (root / f"c{k}").mkdir(parents=True)
+        for i in range(images):
+            Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(root / f"c{k}" / f"{i}.jpg")
+
+
+@pytest.mark.parametrize(
+    ("classes", "images", "words", "code", "message"),
+    [
+        (10, 4, ["evaluation.every=1"], 2, "evaluation.ks asks for 8 neighbours, but the validation part has"),
+        (30, 1, ["batch.per_class=1"], 3, "no class of the test part has two images"),
+        (30, 4, ["evaluation.ks=[1, 500]"], 2, "evaluation.ks asks for 500 neighbours"),
+        (
+            30,
+            4,
+            ["model.backbone=vit_tiny_patch16_224"],
+            2,
+            "data.image_size is 32, but vit_tiny_patch16_224 takes 224",
+        ),
+        (30, 4, ["batch.size=100"], 2, "needs 50 classes; the training part has 15"),
+    ],
+)
+def test_data_and_settings_that_do_not_fit_are_found_before_training(tmp_path, classes, images, words, code, message):
+    photos(tmp_path / "photos", classes, images)
+    base = [*SMALL[1:], "data.name=folder", "data.root=photos", "batch.size=4", "optim.steps=2"]
+    found, out, err = run("train", "quickstart", *base, *words, cwd=tmp_path)
+    assert found == code, err
+    assert message in err
+    assert "Proxy Anchor:" not in out
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
 
 
 def test_training_on_a_folder_without_hier(tmp_path):
-    rng = np.random.default_rng(0)
-    for k in range(20):
-        (tmp_path / "photos" / f"c{k}").mkdir(parents=True)
-        for i in range(4):
-            Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(tmp_path / f"photos/c{k}/{i}.jpg")
+    photos(tmp_path / "photos")
     words = [*SMALL[1:], "data.name=folder", "data.root=photos", "optim.steps=2", "batch.size=12", "hier.weight=0"]
     code, out, err = run("train", "quickstart", *words, cwd=tmp_path)
     assert code == 0, err
@@ -213,6 +277,8 @@ def test_training_on_a_folder_without_hier(tmp_path):
         (["eval", "nowhere", "--metric", "manhattan"], 2, "manhattan"),
         (["recipes", "show", "nothing"], 2, "no recipe named 'nothing'"),
         (["datasets", "build-emoji", "--size", "3"], 2, "size must be in 8..512"),
+        (["train", "quickstart", "device=mps"], 5, "device=mps cannot be used here"),
+        (["train", "quickstart", "evaluation.ks=[]"], 2, "evaluation.ks"),
     ],
 )
 def test_mistakes_give_one_line_an_exit_code_and_leave_nothing(tmp_path, words, code, message):
@@ -220,7 +286,7 @@ def test_mistakes_give_one_line_an_exit_code_and_leave_nothing(tmp_path, words, 
     assert found == code, err
     assert message in err
     assert len(err.strip().splitlines()) == 1
-    assert not list(tmp_path.rglob("*.*"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_broken_images_are_named(tmp_path):
@@ -239,6 +305,23 @@ def test_an_existing_folder_is_kept(tmp_path):
     assert code == 2
     assert "mine exists and is not empty" in err
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+
+
+def test_an_empty_folder_of_the_users_stays_after_a_mistake(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "link").symlink_to("mine")
+    for out in ("mine", "link"):
+        code, _, err = run("train", "quickstart", "device=toaster", "--out", out, cwd=tmp_path)
+        assert code == 2
+        assert "device" in err
+        assert not list((tmp_path / "mine").iterdir())
+
+
+def test_folder_names_with_brackets(tmp_path):
+    words = ["train", "quickstart", *SMALL, "optim.steps=2", "evaluation.every=0", "--out", "r[/x]"]
+    code, out, err = run(*words, cwd=tmp_path)
+    assert code == 0, err
+    assert "written to r[/x]:" in out
 
 
 def test_divergence_has_its_exit_code(tmp_path):

@@ -65,6 +65,17 @@ def test_folder_reads_every_mode_as_rgb(tmp_path, mode):
     assert abs(int(parts.train.images.mean()) - 200) <= 3
 
 
+def test_big_endian_16_bit_and_32_bit(tmp_path):
+    for k in range(8):
+        (tmp_path / str(k)).mkdir()
+        Image.fromarray(np.full((7, 9), 200 * 256, ">u2")).save(tmp_path / str(k) / "x.tif")
+    config = DataConfig(name="folder", root=str(tmp_path), image_size=8)
+    assert (load_splits(config).train.images == 200).all()
+    Image.fromarray(np.full((7, 9), 0.5, np.float32)).save(tmp_path / "3" / "y.tif")
+    with pytest.raises(DataError, match=r"3/y\.tif: 32-bit pixels"):
+        load_splits(config)
+
+
 def test_transparency_becomes_white(tmp_path):
     for k in range(8):
         (tmp_path / str(k)).mkdir()
@@ -116,6 +127,7 @@ def test_many_broken_images_are_counted_and_not_all_printed(tmp_path):
         (DataConfig(name="folder"), ConfigError, "needs data.root"),
         (DataConfig(name="folder", root="no/such/place"), DataError, "no such folder: no/such/place"),
         (DataConfig(name="folder", root=".", split_by="subgroup"), ConfigError, "needs a taxonomy"),
+        (DataConfig(split_seed=-1), ConfigError, "data.split_seed must not be negative, got -1"),
         (DataConfig(image_size=4), ConfigError, "data.image_size must be at least 8, got 4"),
         (DataConfig(root="no/such/place"), DataError, "no/such/place"),
     ],

@@ -75,6 +75,14 @@ def test_finite_everywhere(function, scale, dtype, c):
     assert x.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+def test_huge_vectors_end_at_the_radius_and_not_at_the_origin(dtype):
+    u = torch.full((2, 4), 1e30).to(dtype)
+    torch.testing.assert_close(clip_norm(u, 2.3).norm(dim=1).float(), torch.full((2,), 2.3), rtol=1e-5, atol=0)
+    torch.testing.assert_close(soft_clip_norm(u, 2.3).norm(dim=1).float(), torch.full((2,), 2.3), rtol=1e-5, atol=0)
+    assert (expmap0(u, 1.0).norm(dim=1) > 0.9998).all()
+
+
 def test_gradient_of_the_exponential_at_the_origin_is_the_identity():
     jacobian = torch.autograd.functional.jacobian(lambda u: expmap0(u, 0.1), torch.zeros(4, dtype=torch.float64))
     torch.testing.assert_close(jacobian, torch.eye(4, dtype=torch.float64))

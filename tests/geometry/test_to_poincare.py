@@ -57,7 +57,10 @@ def test_can_be_copied_and_printed():
     assert layer.state_dict() == {}
 
 
-@pytest.mark.parametrize(("arguments", "message"), [({"c": 0.0}, "curvature c"), ({"clip_r": -1.0}, "clip_r must be")])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"c": 0.0}, "curvature c"), ({"clip_r": -1.0}, "clip_r must be"), ({"clip_r": float("inf")}, "clip_r must be")],
+)
 def test_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
         ToPoincare(**arguments)

@@ -145,6 +145,11 @@ def test_refuses_settings(options, message):
         HIER(**{"embedding_size": 8, "num_proxies": 20, **options})
 
 
+def test_features_given_as_points_are_recognised():
+    with pytest.raises(ValueError, match=r"outside the ball of radius 3\.162 .* embeddings='tangent'"):
+        small()(torch.randn(24, 8) * 10, torch.arange(24))
+
+
 def test_refuses_input_of_another_shape():
     points, labels = batch()
     with pytest.raises(ValueError, match=r"expected \(N, 8\) embeddings, got \(24, 7\)"):

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from hyperdml.errors import ConfigError, DataError, EnvironmentProblem
 from hyperdml.models import backbone as backbone_module
 from hyperdml.models import create_backbone
-from hyperdml.models.backbone import timm_names
+from hyperdml.models.backbone import feature_width, timm_names
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +59,18 @@ def test_a_photograph_of_a_daisy_is_a_daisy(classifier):
     assert 985 in top  # ImageNet's "daisy"
 
 
-def test_any_timm_model_without_weights():
-    model = create_backbone("test_vit", weights="none")
-    assert model(torch.randn(2, 3, 160, 160)).shape == (2, model.num_features)
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("test_vit", 160), ("resnet18", 64), ("mobilenetv3_small_050", 64), ("lcnet_035", 64), ("convnext_atto", 64)],
+)
+def test_any_timm_model_without_weights(name, size):
+    model = create_backbone(name, weights="none").eval()
+    assert model(torch.randn(2, 3, size, size)).shape == (2, feature_width(model))
+
+
+def test_a_model_that_timm_cannot_make():
+    with pytest.raises(ConfigError, match=r"timm cannot make 'resnet18\.no_such_tag'"):
+        create_backbone("resnet18.no_such_tag", weights="none")
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "pth"])

@@ -53,7 +53,9 @@ def test_head_runs_in_float32_under_autocast(dtype):
     [
         ({"kind": "free"}, "head.kind must be 'released' or 'scaled', got 'free'"),
         ({"soft_clip": True}, "head.soft_clip needs head.kind 'scaled'"),
-        ({"init_radius": 0.0}, "head.init_radius must be positive"),
+        ({"learn_scale": False}, "head.learn_scale needs head.kind 'scaled'"),
+        ({"init_radius": 1.0}, "head.init_radius needs head.kind 'scaled'"),
+        ({"kind": "scaled", "init_radius": 0.0}, "head.init_radius must be positive"),
         ({"embedding_size": 0}, "head.embedding_size must be at least 1"),
     ],
 )

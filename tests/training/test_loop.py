@@ -11,8 +11,10 @@ import torch
 
 from hyperdml.data import DataConfig, load_splits
 from hyperdml.errors import ConfigError, DataError, DivergedError, EnvironmentProblem, Interrupted
+from hyperdml.training.environment import resolve_device
 from hyperdml.training.features import training_features
-from hyperdml.training.loop import Learner, lr_factor, resolve_device, train
+from hyperdml.training.learner import Learner
+from hyperdml.training.loop import lr_factor, train
 from hyperdml.training.param_groups import param_groups
 from hyperdml.training.settings import config_from_dict
 
@@ -27,7 +29,7 @@ def config(**changes):
         "optim": {"steps": 6, "lr": 1e-3, "class_proxy_lr_mult": 100.0},
     }
     for key, value in changes.items():
-        values[key] = {**values[key], **value} if isinstance(value, dict) else value
+        values[key] = {**values.get(key, {}), **value} if isinstance(value, dict) else value
     return config_from_dict(values, "test")
 
 
@@ -152,6 +154,26 @@ def test_divergence_is_an_error_that_names_the_step(data, tmp_path):
     assert caught.value.exit_code == 4
 
 
+def test_a_gradient_that_is_not_finite_is_not_applied(data, tmp_path, monkeypatch):
+    """A NaN gradient under a finite loss must neither reach the weights nor a checkpoint."""
+    from hyperdml.models import EmbeddingHead
+
+    steps = []
+
+    def spoil(self, features, original=EmbeddingHead.forward):
+        points = original(self, features)
+        if len(steps) == 3 and points.requires_grad:
+            points.register_hook(lambda grad: grad * float("nan"))
+        return points
+
+    monkeypatch.setattr(EmbeddingHead, "forward", spoil)
+    with pytest.raises(DivergedError, match="the gradient is not finite at step 4"):
+        train(config(checkpoint_every=1), data.train, tmp_path, monitor=lambda step, f: steps.append(step))
+    monkeypatch.undo()
+    trained = train(config(checkpoint_every=1), data.train, tmp_path)
+    assert all(value.isfinite().all() for value in trained.learner.state_dict().values())
+
+
 def test_older_checkpoints_are_removed_and_the_newest_is_loaded(data, tmp_path):
     settings = config(checkpoint_every=2)
     train(settings, data.train, tmp_path)
@@ -215,13 +237,21 @@ def test_batches_too_large_for_the_data(data, tmp_path):
         train(config(batch={"size": 1000}), data.train, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"), [("ProxyAnchorLoss", {"margin": "wide"}), ("VICRegLoss", {}), ("BaseMetricLossFunction", {})]
+)
+def test_metric_losses_that_cannot_be_trained_are_found_before_training(data, tmp_path, name, options):
+    with pytest.raises(ConfigError, match=f"metric_loss.*{name}"):
+        train(config(metric_loss={"name": name, "options": options}), data.train, tmp_path)
+
+
 def test_devices():
     assert resolve_device("cpu").type == "cpu"
     with pytest.raises(ConfigError, match="device: "):
         resolve_device("toaster")
     if not torch.cuda.is_available():
         assert resolve_device("auto").type == "cpu"
-        with pytest.raises(EnvironmentProblem, match="finds no CUDA device"):
+        with pytest.raises(EnvironmentProblem, match="device=cuda cannot be used here"):
             resolve_device("cuda")
 
 

@@ -59,11 +59,21 @@ def test_overrides_reach_nested_keys_and_are_converted():
         ("hier.k.x=3", "'k' is a value, not a section"),
         ("data.image_size=64.5", "data.image_size"),
         ("evaluation.ks=[1, [2", "not valid YAML"),
+        ("evaluation.ks=[]", "evaluation.ks"),
+        ("hier.num_proxies=1", "hier.num_proxies"),
+        ("batch.size=1", "batch.size"),
     ],
 )
 def test_bad_overrides_name_key_and_value(override, message):
     with pytest.raises(ConfigError, match=message):
         load_config("quickstart", [override])
+
+
+@pytest.mark.parametrize(("text", "value"), [("1e-1", 0.1), ("2E3", 2000.0), ("-1.5e2", -150.0), ("1.e1", 10.0)])
+def test_exponents_are_numbers_in_free_options_too(text, value):
+    options = load_config("quickstart", [f"metric_loss.options.margin={text}"]).metric_loss.options
+    assert options["margin"] == value
+    assert isinstance(options["margin"], float)
 
 
 def test_files(tmp_path):
@@ -81,6 +91,9 @@ def test_files(tmp_path):
         with pytest.raises(ConfigError, match=message) as caught:
             load_config(str(path))
         assert "mine.yaml" in str(caught.value)
+    path.write_bytes(b"seed: 1 # \xff")
+    with pytest.raises(ConfigError, match=r"mine\.yaml is not UTF-8 text"):
+        load_config(str(path))
     path.write_text("")
     assert load_config(str(path)) == TrainConfig()
 

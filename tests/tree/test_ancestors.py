@@ -20,7 +20,7 @@ def test_against_a_loop(seed, n, p):
     nodes, proxies = spread_points(n, seed), spread_points(p, seed + 1)
     distance, radius, level = pairwise_distance(nodes, proxies, 0.1), dist0(nodes, 0.1), dist0(proxies, 0.1)
     for i, parent in enumerate(nearest_ancestors(nodes, proxies, 0.1).tolist()):
-        candidates = [(float(distance[i, j]), j) for j in range(p) if level[j] < radius[i]]
+        candidates = [(float(distance[i, j]), j) for j in range(p) if level[j] < radius[i] * (1 - 1e-4)]
         candidates.append((float(radius[i]), ROOT))
         assert parent == min(candidates)[1]
 
@@ -42,6 +42,12 @@ def test_one_radius_gives_a_star():
     directions = torch.nn.functional.normalize(torch.randn(40, 16, dtype=torch.float64), dim=1)
     points = expmap0(2.3 * directions, 0.1)
     assert (nearest_ancestors(points[:30], points[30:], 0.1) == ROOT).all()
+
+
+def test_rounding_does_not_order_what_lies_on_one_sphere():
+    directions = torch.nn.functional.normalize(torch.randn(40, 3), dim=1)
+    images, proxies = expmap0(2.3 * directions, 0.1), expmap0((2.3 - 1e-5) * directions, 0.1)
+    assert (nearest_ancestors(images, proxies, 0.1) == ROOT).all()
 
 
 def test_a_chain_is_recovered():

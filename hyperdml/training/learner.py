@@ -1,0 +1,85 @@
+"""Everything that an arm trains, in one module."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from hyperdml.errors import ConfigError
+from hyperdml.hier import HIER
+from hyperdml.integrations import create_metric_loss
+from hyperdml.models import EmbeddingModel
+from hyperdml.seeds import derive_seed
+from hyperdml.training.config import TrainConfig
+from hyperdml.training.settings import settings_errors
+
+
+class Learner(nn.Module):
+    """Everything that is trained: model, metric loss with its class proxies, HIER with its proxies.
+
+    Each part is initialised from a seed of its own, so that two arms that differ in HIER alone start from the same
+    model and the same class proxies.
+
+    Args:
+        config: the run.
+        num_classes: number of training classes.
+    """
+
+    def __init__(self, config: TrainConfig, num_classes: int) -> None:
+        super().__init__()
+        head = config.model.head
+        torch.manual_seed(derive_seed(config.seed, "model"))
+        self.model = EmbeddingModel(config.model)
+        torch.manual_seed(derive_seed(config.seed, "metric loss"))
+        self.metric_loss = create_metric_loss(
+            config.metric_loss.name, num_classes, head.embedding_size, config.metric_loss.options
+        )
+        self.hier: HIER | None = None
+        if config.hier.weight > 0:
+            torch.manual_seed(derive_seed(config.seed, "hier"))
+            self.hier = HIER(
+                head.embedding_size,
+                config.hier.num_proxies,
+                c=head.c,
+                clip_r=head.clip_r,
+                mode=config.hier.mode,
+                k=config.hier.k,
+                per_anchor=config.hier.per_anchor,
+                tau=config.hier.tau,
+                margin=config.hier.margin,
+            )
+        self.hier_weight = config.hier.weight
+
+    def losses(self, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """The parts of the loss and their weighted sum "loss", scalars, from features of the backbone."""
+        embeddings = self.model.head(features)
+        parts = {"metric": self.metric_loss(embeddings, labels)}
+        parts["loss"] = parts["metric"]
+        if self.hier is not None:
+            terms = self.hier.terms(embeddings, labels)
+            parts |= {"hier_samples": terms.samples, "hier_proxies": terms.proxies}
+            parts["loss"] = parts["metric"] + self.hier_weight * (terms.samples + terms.proxies)
+        return parts
+
+
+def create_learner(config: TrainConfig, num_classes: int, device: torch.device) -> Learner:
+    """Build the modules of an arm, and try the metric loss once.
+
+    Args:
+        config: the run.
+        num_classes: number of training classes.
+        device: where they are put.
+
+    Raises:
+        ConfigError: a setting is out of range, or the metric loss cannot be computed from embeddings and labels.
+    """
+    with settings_errors("configuration"):
+        learner = Learner(config, num_classes).to(device)
+    count, size = config.batch.size, config.model.head.embedding_size
+    points = torch.nn.functional.normalize(torch.randn(count, size, device=device), dim=1).requires_grad_()
+    labels = (torch.arange(count, device=device) // config.batch.per_class) % num_classes
+    try:
+        learner.metric_loss(points, labels)
+    except Exception as error:  # losses raise whatever comes up when an option has the wrong type or range
+        raise ConfigError(f"metric_loss {config.metric_loss.name} cannot be trained with: {error!r}") from error
+    return learner
