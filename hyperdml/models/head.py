@@ -20,14 +20,13 @@ class HeadConfig:
     Attributes:
         kind: "released": LayerNorm without parameters, orthogonal linear, so that features leave the linear layer with
             a norm of about sqrt(embedding_size), five times the clipping radius, and every image is clipped to one
-            sphere. "scaled": the same features multiplied by a scale that starts at the radius asked for, to study
-            radii.
+            sphere. "scaled": the same features brought to a radius, whatever the size of the weights, to study radii.
         embedding_size: dimension d of the embedding.
         c: curvature magnitude; the ball has curvature -c.
         clip_r: clipping radius in the tangent space.
         riemannian_gradient: scale gradients by the inverse metric of the ball (as released).
-        init_radius: "scaled" only: tangent norm at which features start, in units of the tangent space.
-        learn_scale: "scaled" only: the scale is a parameter.
+        init_radius: "scaled" only: root mean square of the tangent norms (for white features), at the start.
+        learn_scale: "scaled" only: that radius is a parameter.
         soft_clip: "scaled" only: approach clip_r smoothly, so that norms keep a gradient.
     """
 
@@ -36,7 +35,7 @@ class HeadConfig:
     c: float = 0.1
     clip_r: float = 2.3
     riemannian_gradient: bool = True
-    init_radius: float = 1.5
+    init_radius: float = 0.7
     learn_scale: bool = True
     soft_clip: bool = False
 
@@ -44,8 +43,9 @@ class HeadConfig:
 class EmbeddingHead(nn.Module):
     """Backbone features to points of the Poincaré ball, in float32 also under autocast.
 
-    ``x = expmap0(clip(s (W LayerNorm(f) + b)))`` with W orthogonal and b = 0 at the start, and s = 1 for the released
-    head.
+    ``x = expmap0(clip(s (W LayerNorm(f) + b)))`` with W orthogonal and b = 0 at the start. The released head has s = 1,
+    the scaled one ``s = radius / |W|_F``: an optimiser that moves every entry of W by its learning rate would otherwise
+    drive all norms past the clip within a few steps.
 
     Args:
         in_features: width of the backbone features.
@@ -73,11 +73,9 @@ class EmbeddingHead(nn.Module):
         self.linear = nn.Linear(in_features, config.embedding_size)
         nn.init.orthogonal_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
-        self.log_scale: nn.Parameter | None = None
+        self.log_radius: nn.Parameter | None = None
         if config.kind == "scaled":
-            # LayerNorm gives norm sqrt(in_features); an orthogonal map to fewer dimensions keeps about sqrt(d) of it
-            start = config.init_radius / min(in_features, config.embedding_size) ** 0.5
-            self.log_scale = nn.Parameter(torch.tensor(start).log(), requires_grad=config.learn_scale)
+            self.log_radius = nn.Parameter(torch.tensor(config.init_radius).log(), requires_grad=config.learn_scale)
         self.to_poincare = ToPoincare(
             config.c, config.clip_r, soft_clip=config.soft_clip, riemannian_gradient=config.riemannian_gradient
         )
@@ -86,6 +84,6 @@ class EmbeddingHead(nn.Module):
         """Map (N, in_features) features to (N, embedding_size) points of the ball."""
         with torch.autocast(features.device.type, enabled=False):
             u = self.linear(self.norm(features.float()))
-            if self.log_scale is not None:
-                u = u * self.log_scale.exp()
+            if self.log_radius is not None:
+                u = u * (self.log_radius.exp() / torch.linalg.vector_norm(self.linear.weight))
             return self.to_poincare(u)

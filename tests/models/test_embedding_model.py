@@ -27,7 +27,7 @@ def test_scaled_head_starts_at_its_radius_and_lets_radii_differ(radius):
     assert float(norms.mean().detach()) == pytest.approx(radius, rel=0.05)
     assert norms.std() > 0.01 * radius
     norms.sum().backward()
-    assert head.log_scale.grad > 0
+    assert head.log_radius.grad > 0
 
 
 def test_fixed_scale_and_soft_clip():
@@ -35,7 +35,16 @@ def test_fixed_scale_and_soft_clip():
     norms = logmap0(head(torch.randn(100, 256)), 0.1).norm(dim=1)
     assert norms.max() < 2.3
     assert norms.std() > 1e-3
-    assert not head.log_scale.requires_grad
+    assert not head.log_radius.requires_grad
+
+
+def test_the_size_of_the_weights_does_not_matter_to_the_scaled_head():
+    head = EmbeddingHead(64, HeadConfig(kind="scaled", embedding_size=16))
+    features = torch.randn(20, 64)
+    before = head(features)
+    with torch.no_grad():
+        head.linear.weight.mul_(10)
+    torch.testing.assert_close(head(features), before)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
