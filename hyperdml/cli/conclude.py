@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 from rich.console import Console
@@ -30,6 +31,8 @@ def conclude(config: TrainConfig, folder: Path) -> None:
         result = execute(config, folder, progress)
     except Interrupted as error:
         raise Interrupted(f"{error}; continue with: hyperdml resume {folder}", error.exit_code - 128) from None
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted; continue with: hyperdml resume {folder}", signal.SIGINT) from None
     finally:
         progress.close()
     if not (folder / "report.md").is_file():  # the last file of a run: a finished run needs its data no more

@@ -179,6 +179,16 @@ def test_interrupt_and_resume(tmp_path, number):
     assert row_of(out)
 
 
+def test_interrupted_before_the_first_step(tmp_path):
+    process = start("train", "quickstart", "--out", "early", cwd=tmp_path)  # minutes of features lie before it
+    while not (tmp_path / "early" / "env.json").is_file() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert err.strip() == "hyperdml: error: interrupted; continue with: hyperdml resume early"
+
+
 def edit(config, *pairs):
     text = config.read_text()
     for old, new in pairs:
