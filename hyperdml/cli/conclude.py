@@ -29,15 +29,15 @@ def conclude(config: TrainConfig, folder: Path) -> None:
     progress = RunProgress(console)
     try:
         result = execute(config, folder, progress)
+        if not (folder / "report.md").is_file():  # the last file of a run: a finished run needs its data no more
+            note = draw_picture(config, folder)
+            write_atomic(folder / "report.md", report_markdown(folder, config, result, note).encode())
     except Interrupted as error:
         raise Interrupted(f"{error}; continue with: hyperdml resume {folder}", error.exit_code - 128) from None
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted; continue with: hyperdml resume {folder}", signal.SIGINT) from None
     finally:
         progress.close()
-    if not (folder / "report.md").is_file():  # the last file of a run: a finished run needs its data no more
-        note = draw_picture(config, folder)
-        write_atomic(folder / "report.md", report_markdown(folder, config, result, note).encode())
     print_result(console, config, folder, result)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from hyperdml.errors import ConfigError, DataError, EnvironmentProblem
+from hyperdml.errors import ConfigError, DataError, DivergedError, EnvironmentProblem
 
 
 def train(
@@ -37,17 +37,21 @@ def train(
         out: run folder; by default runs/RECIPE, or the next free runs/RECIPE-2, runs/RECIPE-3, ...
     """
     from hyperdml.cli.conclude import conclude
+    from hyperdml.models.backbone import SOURCES
     from hyperdml.training.folder import create_run, discard_unstarted
     from hyperdml.training.settings import load_config
 
     config = load_config(recipe, overrides)
-    if config.data.root is not None:  # a run can be resumed from anywhere
+    # a run can be resumed from anywhere
+    if config.data.root is not None:
         config = replace(config, data=replace(config.data, root=str(Path(config.data.root).absolute())))
+    if config.model.weights not in SOURCES:
+        config = replace(config, model=replace(config.model, weights=str(Path(config.model.weights).absolute())))
     folder = _free_folder(Path("runs") / Path(recipe).stem) if out is None else out
     made = create_run(config, folder)
     try:
         conclude(config, folder)
-    except (ConfigError, DataError, EnvironmentProblem):
+    except (ConfigError, DataError, DivergedError, EnvironmentProblem):
         discard_unstarted(folder, made)
         raise
 

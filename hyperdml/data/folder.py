@@ -63,7 +63,8 @@ def _read(path: Path, size: int) -> np.ndarray:
 
     with Image.open(path) as opened:
         image = ImageOps.exif_transpose(opened)
-        if image.mode.startswith("I;16"):
+        # 16-bit grey; older Pillow opens it as 32-bit integers from PNG
+        if image.mode.startswith("I;16") or (image.mode == "I" and opened.format == "PNG"):
             image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
         elif image.mode in ("I", "F"):
             raise ValueError(

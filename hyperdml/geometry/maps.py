@@ -32,7 +32,7 @@ def margin(dtype: torch.dtype) -> float:
 
 
 def _norm(x: Tensor) -> Tensor:
-    """|x| over the last dimension, kept; at least 1e-15, with gradient 0 (not NaN) there, and without overflow."""
+    """|x| over the last dimension, kept; at least 1e-15, with gradient 0 (not NaN) there; squares cannot overflow."""
     largest = x.detach().abs().amax(-1, keepdim=True).clamp_min(1e-15)
     # divided by the largest entry the squares sum to 1 or more, except at the origin
     return largest * ((x / largest) ** 2).sum(-1, keepdim=True).clamp_min(1).sqrt()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hyperdml.geometry import clip_norm, curvature_of, expmap0, pairwise_distance
-from hyperdml.geometry.maps import check_clip_radius
+from hyperdml.geometry.maps import check_clip_radius, upcast
 from hyperdml.hier import released
 from hyperdml.hier.lca import check_tau
 from hyperdml.hier.loss import hier_triplet_loss
@@ -197,13 +197,13 @@ class HIER(nn.Module):
         """Look at the first batch, and only there: a look costs a device synchronisation."""
         if self._seen_points or not len(points):
             return
-        self._seen_points = True
-        norm = float(points.detach().float().norm(dim=1).max())
-        if not norm < self.c**-0.5:
+        norm = float(upcast(points.detach()).norm(dim=1).max())
+        if norm >= self.c**-0.5:  # not so for NaN, which is not a matter of spaces
             raise ValueError(
                 f"an embedding has norm {norm:.4g}, outside the ball of radius {self.c**-0.5:.4g} (c={self.c:g}); map "
                 "features with ToPoincare first, or construct HIER with embeddings='tangent'"
             )
+        self._seen_points = True
 
     def _term(self, dist: Tensor, similarity: Tensor) -> Tensor:
         generator = self._generator(dist.device)

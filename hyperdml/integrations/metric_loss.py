@@ -41,11 +41,16 @@ def create_metric_loss(
         hint = f"; did you mean {', '.join(close)}?" if close else ""
         raise ConfigError(f"metric_loss.name: pytorch-metric-learning has no loss {name!r}{hint}")
     kind = getattr(losses, name)
-    accepted = inspect.signature(kind.__init__).parameters
+    # a loss that hands its keyword arguments on takes what the classes above it take
+    constructors = [vars(base)["__init__"] for base in kind.__mro__ if "__init__" in vars(base) and base is not object]
+    accepted = {key for constructor in constructors for key in inspect.signature(constructor).parameters}
     filled = {"num_classes": num_classes, "embedding_size": embedding_size}
     arguments = {key: value for key, value in filled.items() if key in accepted}
     try:
         loss: losses.BaseMetricLossFunction = kind(**arguments, **options)
-    except (TypeError, ValueError, AssertionError) as error:
-        raise ConfigError(f"metric_loss.options {dict(options)} do not fit {name}: {error}") from error
+    except Exception as error:  # losses raise whatever comes up when an option is unknown or out of range
+        raise ConfigError(
+            f"metric_loss.options {dict(options)} do not fit {name}: {error!r} (options of a recipe stay when only the "
+            "name is changed; metric_loss.options={} clears them)"
+        ) from error
     return loss

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from hyperdml.errors import ConfigError, DataError, EnvironmentProblem
 
 PACKAGED = ("tf_efficientnet_lite0",)
+SOURCES = ("packaged", "hub", "none")  # anything else is the path of a weight file
 
 
 def create_backbone(name: str, weights: str = "packaged") -> nn.Module:
@@ -50,7 +51,7 @@ def create_backbone(name: str, weights: str = "packaged") -> nn.Module:
         raise EnvironmentProblem(f"could not download weights of {name!r}: {error}") from error
     if weights == "packaged":
         _load(model, timm_names(_packaged_lite0()), "the packaged weights")
-    elif weights not in ("hub", "none"):
+    elif weights not in SOURCES:
         _load(model, _read_state_dict(Path(weights)), weights)
     return model
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,8 +45,8 @@ class EmbeddingHead(nn.Module):
     """Backbone features to points of the Poincaré ball, in float32 also under autocast.
 
     ``x = expmap0(clip(s (W LayerNorm(f) + b)))`` with W orthogonal and b = 0 at the start. The released head has s = 1,
-    the scaled one ``s = radius / |W|_F``: an optimiser that moves every entry of W by its learning rate would otherwise
-    drive all norms past the clip within a few steps.
+    the scaled one ``s = radius / |(W, b)|_F``: an optimiser that moves every entry of W by its learning rate would
+    otherwise drive all norms past the clip within a few steps.
 
     Args:
         in_features: width of the backbone features.
@@ -64,8 +65,8 @@ class EmbeddingHead(nn.Module):
                 raise ValueError(
                     f"head.{name} needs head.kind 'scaled': the released head has no scale, and clips hard"
                 )
-        if not config.init_radius > 0:
-            raise ValueError(f"head.init_radius must be positive, got {config.init_radius}")
+        if not 0 < config.init_radius < math.inf:
+            raise ValueError(f"head.init_radius must be positive and finite, got {config.init_radius}")
         if config.embedding_size < 1:
             raise ValueError(f"head.embedding_size must be at least 1, got {config.embedding_size}")
         self.config = config
@@ -85,5 +86,7 @@ class EmbeddingHead(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             u = self.linear(self.norm(features.float()))
             if self.log_radius is not None:
-                u = u * (self.log_radius.exp() / torch.linalg.vector_norm(self.linear.weight))
+                # root mean square norm of W f + b for white f
+                size2 = self.linear.weight.square().sum() + self.linear.bias.square().sum()
+                u = u * (self.log_radius.exp() / size2.clamp_min(torch.finfo(size2.dtype).tiny).sqrt())
             return self.to_poincare(u)

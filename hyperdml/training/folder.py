@@ -31,7 +31,12 @@ def create_run(config: TrainConfig, folder: Path) -> list[Path]:
         raise ConfigError(f"{folder} exists and is not empty; choose another --out, or use: hyperdml resume {folder}")
     made = [path for path in [*reversed(folder.parents), folder] if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / "config.yaml", config_to_yaml(config).encode())
+    try:
+        # exclusively: of two processes that found the folder empty, one gets it
+        with (folder / "config.yaml").open("xb") as file:
+            file.write(config_to_yaml(config).encode())
+    except FileExistsError:
+        raise ConfigError(f"another process has just taken {folder}; choose another --out") from None
     return made
 
 
@@ -72,11 +77,11 @@ def forget_later_steps(log: Path, title: str, done: int) -> None:
     if not log.is_file():
         return
     kept = []
-    for line in log.read_text().splitlines(keepends=True):
+    for line in log.read_text().splitlines():
         with suppress(ValueError):
             record = json.loads(line)
             if record["arm"] != title or record["step"] <= done:
-                kept.append(line)
+                kept.append(line + "\n")
     write_atomic(log, "".join(kept).encode())
 
 

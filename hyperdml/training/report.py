@@ -88,7 +88,7 @@ def report_markdown(folder: Path, config: TrainConfig, result: RunResult, pictur
     head = config.model.head
     seconds = ", ".join(f"{row.title} {row.seconds:.0f} s" for row in result.rows[1:])
     parts = [
-        f"# {folder.name}, seed {config.seed}",
+        f"# {folder.resolve().name}, seed {config.seed}",
         f"{result.images} test images of {result.classes} classes unseen in training; hyperbolic distance in the ball "
         f"of curvature -{head.c:g}, clipping radius {head.clip_r:g}; {config.model.backbone}, "
         f"{config.optim.steps} steps of {config.batch.size} images. Training time: {seconds}.",

@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from hyperdml.errors import ConfigError, DataError
+from hyperdml.errors import DataError
 from hyperdml.files import write_atomic
 from hyperdml.metrics import RadiusReport
-from hyperdml.training.config import TrainConfig
-from hyperdml.training.settings import config_to_dict, refuse_changes
 
 
 @dataclass(frozen=True)
@@ -46,21 +44,18 @@ class RunResult:
     classes: int
 
 
-def save_result(folder: Path, result: RunResult, config: TrainConfig) -> None:
-    """Write `results.json` with the configuration that it belongs to."""
-    record = {"config": config_to_dict(config), **asdict(result)}
-    write_atomic(folder / "results.json", json.dumps(record, indent=2).encode() + b"\n")
+def save_result(folder: Path, result: RunResult) -> None:
+    """Write `results.json`."""
+    write_atomic(folder / "results.json", json.dumps(asdict(result), indent=2).encode() + b"\n")
 
 
-def load_result(folder: Path, config: TrainConfig) -> RunResult | None:
+def load_result(folder: Path) -> RunResult | None:
     """Result of a finished run, or None.
 
     Args:
         folder: run folder.
-        config: must equal the configuration that the result was written under.
 
     Raises:
-        ConfigError: the configuration differs; the message lists the keys.
         DataError: `results.json` is damaged.
     """
     path = folder / "results.json"
@@ -68,10 +63,7 @@ def load_result(folder: Path, config: TrainConfig) -> RunResult | None:
         return None
     try:
         stored = json.loads(path.read_text())
-        refuse_changes(stored.pop("config"), config, path)
         rows = tuple(Row(**row) for row in stored.pop("rows"))
         return RunResult(rows=rows, radius=RadiusReport(**stored.pop("radius")), **stored)
-    except ConfigError:
-        raise
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(f"cannot read {path}: {error}") from error

@@ -2,7 +2,7 @@
 
 RUN/
   config.yaml       the whole configuration
-  env.json          versions and hardware
+  env.json          versions, hardware and configuration at the start
   metrics.jsonl     one line per step, and per evaluation on the validation classes
   results.json      figures on the test classes, radius report
   report.md         the same in words, with the picture
@@ -70,12 +70,12 @@ def loss_title(name: str) -> str:
 
 
 def _execute(config: TrainConfig, folder: Path, progress: Progress) -> RunResult:
-    finished = load_result(folder, config)
+    _same_as_before(config, folder)
+    finished = load_result(folder)
     if finished is not None:
         progress.message(f"{folder} is finished")
         return finished
     splits = load_splits(config.data)
-    write_atomic(folder / "env.json", json.dumps(environment(), indent=2).encode() + b"\n")
     device = resolve_device(config.device)
     progress.message(
         f"training on {len(splits.train)} images of {splits.train.num_classes} classes, testing on {len(splits.test)} "
@@ -104,8 +104,22 @@ def _execute(config: TrainConfig, folder: Path, progress: Progress) -> RunResult
         generator=torch.Generator().manual_seed(derive_seed(config.seed, "radius report")),
     )
     result = RunResult(tuple(rows), radius, len(splits.test), splits.test.num_classes)
-    save_result(folder, result, config)
+    save_result(folder, result)
     return result
+
+
+def _same_as_before(config: TrainConfig, folder: Path) -> None:
+    """Refuse to go on under another configuration than the run began with, which `env.json` keeps."""
+    path = folder / "env.json"
+    if not path.is_file():
+        record = {**environment(), "config": config_to_dict(config)}
+        write_atomic(path, json.dumps(record, indent=2).encode() + b"\n")
+        return
+    try:
+        stored = json.loads(path.read_text())["config"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"cannot read {path}: {error!r}") from error
+    refuse_changes(stored, config, path)
 
 
 def _check(config: TrainConfig, splits: RetrievalSplits, device: torch.device) -> None:
@@ -136,10 +150,8 @@ def _run_arm(title: str, config: TrainConfig, folder: Path, log: Path, views: Vi
     """Train one arm and write its model and embeddings; an arm that is finished is only read."""
     finished = folder / "arm.json"
     if finished.is_file():
-        stored = json.loads(finished.read_text())
-        refuse_changes(stored["config"], config, finished)
         progress.message(f"{title}: already trained")
-        return Row(**stored["row"])
+        return Row(**json.loads(finished.read_text()))
     folder.mkdir(parents=True, exist_ok=True)
     validation, test = views.splits.validation, views.splits.test
 
@@ -164,7 +176,7 @@ def _run_arm(title: str, config: TrainConfig, folder: Path, log: Path, views: Vi
     hier, ks = trained.learner.hier, config.evaluation.ks
     write_embeddings(folder, points, test, None if hier is None else hier.proxies_on_ball(), config.model.head.c, ks)
     row = Row(title, _score(config, points, test), trained.seconds)
-    write_atomic(finished, json.dumps({"config": config_to_dict(config), "row": asdict(row)}).encode())
+    write_atomic(finished, json.dumps(asdict(row)).encode())
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # the model is written: nothing is left to resume
     return row
 

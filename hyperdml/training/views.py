@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from hyperdml.data import ImageData, RetrievalSplits
+from hyperdml.errors import DivergedError
 from hyperdml.models import EmbeddingModel
 from hyperdml.seeds import derive_seed
 from hyperdml.training.config import TrainConfig
@@ -57,12 +58,15 @@ class Views:
 
     @torch.no_grad()
     def embed(self, model: EmbeddingModel, data: ImageData) -> Tensor:
-        """(N, d) points of all images, on the CPU."""
+        """(N, d) points of all images, on the CPU; `DivergedError` if one is not finite."""
         features = self._features.get(id(data))
         if features is None:
             features = backbone_features(model, data, self.size)
         device = next(model.head.parameters()).device
-        return torch.cat([model.head(part.to(device)).cpu() for part in features.split(1024)])
+        points = torch.cat([model.head(part.to(device)).cpu() for part in features.split(1024)])
+        if not points.isfinite().all():
+            raise DivergedError("the model gives embeddings that are not finite; look at its weights and settings")
+        return points
 
 
 def start_model(config: TrainConfig) -> EmbeddingModel:

@@ -18,8 +18,8 @@ def nearest_ancestors(nodes: Tensor, proxies: Tensor, c: float) -> Tensor:
 
     Candidates are the proxies that lie closer to the origin than the node, by more than one part in ten thousand (what
     lies on one sphere is not ordered by rounding), and the origin itself; the nearest in hyperbolic distance is the
-    parent. Because radii fall along every edge the result has no cycle, also
-    when the nodes are the proxies themselves. (The released notebook applies such a rule to a 2-D picture instead.)
+    parent. Because radii fall along every edge the result has no cycle, also when the nodes are the proxies themselves.
+    (The released notebook applies such a rule to a 2-D picture instead.)
 
     Args:
         nodes: (N, d) points of the ball, images or proxies.

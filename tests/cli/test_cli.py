@@ -210,10 +210,14 @@ def test_resume_refuses_an_edited_configuration(tmp_path, finished):
         shutil.copytree(finished[0] / "runs" / "quickstart", tmp_path / name)
         for file in gone:
             (tmp_path / name / file).unlink()
-        edit(tmp_path / name / "config.yaml", ("head_lr_mult: 30.0", "head_lr_mult: 3.0"))
+        edit(
+            tmp_path / name / "config.yaml", ("head_lr_mult: 30.0", "head_lr_mult: 3.0"), ("weight: 0.5", "weight: 0.0")
+        )
+        log = (tmp_path / name / "metrics.jsonl").read_bytes()
         code, _, err = run("resume", name, cwd=tmp_path)
         assert code == 2, err
-        assert "optim.head_lr_mult" in err
+        assert "hier.weight, optim.head_lr_mult" in err
+        assert (tmp_path / name / "metrics.jsonl").read_bytes() == log
 
 
 def test_a_finished_run_is_reported_without_its_data(tmp_path):
@@ -289,6 +293,7 @@ def test_training_on_a_folder_without_hier(tmp_path):
         (["datasets", "build-emoji", "--size", "3"], 2, "size must be in 8..512"),
         (["train", "quickstart", "device=mps"], 5, "device=mps cannot be used here"),
         (["train", "quickstart", "evaluation.ks=[]"], 2, "evaluation.ks"),
+        (["train", "quickstart", "metric_loss.name=ArcFaceLoss"], 2, "metric_loss.options={} clears them"),
     ],
 )
 def test_mistakes_give_one_line_an_exit_code_and_leave_nothing(tmp_path, words, code, message):

@@ -146,8 +146,12 @@ def test_refuses_settings(options, message):
 
 
 def test_features_given_as_points_are_recognised():
-    with pytest.raises(ValueError, match=r"outside the ball of radius 3\.162 .* embeddings='tangent'"):
-        small()(torch.randn(24, 8) * 10, torch.arange(24))
+    hier = small()
+    for _ in range(2):  # again and again, not only the first time
+        with pytest.raises(ValueError, match=r"outside the ball of radius 3\.162 .* embeddings='tangent'"):
+            hier(torch.randn(24, 8) * 10, torch.arange(24))
+    at_the_margin = ToPoincare(1.0, None)(torch.randn(24, 8, dtype=torch.float64) * 100)
+    assert small(c=1.0)(at_the_margin, torch.arange(24)).isfinite()
 
 
 def test_refuses_input_of_another_shape():

@@ -112,8 +112,16 @@ def test_losses_by_name():
     assert isinstance(create_metric_loss("MultiSimilarityLoss", 10, 8, {}), losses.MultiSimilarityLoss)
     with pytest.raises(ConfigError, match="did you mean ProxyAnchorLoss"):
         create_metric_loss("ProxyAnchor", 10, 8, {})
-    with pytest.raises(ConfigError, match="do not fit ProxyAnchorLoss"):
+    with pytest.raises(ConfigError, match=r"do not fit ProxyAnchorLoss.*metric_loss.options=\{\} clears them"):
         create_metric_loss("ProxyAnchorLoss", 10, 8, {"gamma": 1})
+
+
+@pytest.mark.parametrize(
+    "name", ["CosFaceLoss", "SubCenterArcFaceLoss", "ArcFaceLoss", "SoftTripleLoss", "ProxyNCALoss"]
+)
+def test_classes_and_width_reach_losses_that_hand_arguments_on(name):
+    points, labels = batch()
+    assert create_metric_loss(name, 6, 8, {})(points, labels).isfinite()
 
 
 def test_top_level_names():

@@ -40,10 +40,12 @@ def test_fixed_scale_and_soft_clip():
 
 def test_the_size_of_the_weights_does_not_matter_to_the_scaled_head():
     head = EmbeddingHead(64, HeadConfig(kind="scaled", embedding_size=16))
+    torch.nn.init.normal_(head.linear.bias)
     features = torch.randn(20, 64)
     before = head(features)
     with torch.no_grad():
         head.linear.weight.mul_(10)
+        head.linear.bias.mul_(10)
     torch.testing.assert_close(head(features), before)
 
 
