@@ -131,10 +131,13 @@ def main() -> None:
     command = " ".join(["python benchmarks/quickstart_table.py --seeds", str(arguments.seeds), *arguments.overrides])
     seconds = {row.title: np.mean([r.rows[i].seconds for r in results]) for i, row in enumerate(results[0].rows)}
     packages = environment()["packages"]
+    frozen = load_config(arguments.recipe, arguments.overrides).optim.freeze_backbone
     text = "\n\n".join(
         [
             f"`{command}`",
-            f"{results[0].images} test images of {results[0].classes} unseen classes, hyperbolic distance. "
+            f"{results[0].images} test images of {results[0].classes} unseen classes, hyperbolic distance; "
+            f"the head is trained on {'a frozen' if frozen else 'the fine-tuned'} backbone. Seeds vary the head, the "
+            "augmented views, the batches and the proxies; the split of the classes is one. "
             f"Training time a run: {', '.join(f'{t} {s:.0f} s' for t, s in seconds.items() if s)} "
             f"(torch {packages['torch']}, {platform.machine()}, {environment()['torch_threads']} threads).",
             summarise(results),
