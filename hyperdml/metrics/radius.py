@@ -1,69 +1,22 @@
-"""Where the radii of embeddings and proxies lie, and whether the proxies can be ancestors at all."""
+"""Where the radii of embeddings and proxies lie, whether the proxies can be ancestors at all, and how they are used."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from hyperdml.geometry import curvature_of, dist0, pairwise_distance
+from hyperdml.geometry import curvature_of, dist0
 from hyperdml.geometry.maps import margin
-from hyperdml.metrics.result import Labels, point_labels
+from hyperdml.metrics.labels import Labels, point_labels
+from hyperdml.metrics.lca import best_ancestor, draw_pairs, nearest_proxy, uniform
+from hyperdml.metrics.nulls import compare, random_directions
+from hyperdml.metrics.parent_array import ROOT
+from hyperdml.metrics.partition import normalized_mutual_information, usage_entropy
+from hyperdml.metrics.radius_result import QUANTILES, RadiusReport
 
-QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
-_BLOCK = 2_000_000  # float64 distances at once, 16 MB
-_MOSTLY = 0.95
-_ALL = 0.9995
-
-
-@dataclass(frozen=True)
-class RadiusReport:
-    """What `radius_report` found; radii are hyperbolic distances to the origin.
-
-    Attributes:
-        clipped_fraction: share of embeddings at the clip radius; None without `clip_r`.
-        embedding_radius: the quantiles `QUANTILES` of the embeddings' radii.
-        proxy_radius: the same of the proxies; None without proxies.
-        proxy_radius_std: standard deviation of the proxies' radii; None without proxies.
-        origin_lca_fraction: share of pairs of embeddings for which the origin beats every proxy as lowest common
-            ancestor; None without proxies.
-        origin_lca_fraction_same_label: the same over pairs that share a label; None without proxies or labels.
-    """
-
-    clipped_fraction: float | None
-    embedding_radius: tuple[float, ...]
-    proxy_radius: tuple[float, ...] | None
-    proxy_radius_std: float | None
-    origin_lca_fraction: float | None
-    origin_lca_fraction_same_label: float | None
-
-    def lines(self) -> list[str]:
-        """The report in plain words, one sentence or figure a line."""
-        out = [f"embedding radius: {_figures(self.embedding_radius)}"]
-        if self.clipped_fraction is not None:
-            out.append(f"clipped embeddings: {self.clipped_fraction:.1%}")
-            if self.clipped_fraction >= _MOSTLY:
-                whole = "The images" if self.clipped_fraction >= _ALL else "Nearly all images"
-                out.append(
-                    f"{whole} lie on one sphere around the origin: there hyperbolic and cosine ranking agree, and only "
-                    "proxies carry radii."
-                )
-        if self.proxy_radius is not None:
-            out.append(f"proxy radius: {_figures(self.proxy_radius)}, standard deviation {self.proxy_radius_std:.3f}")
-        if self.origin_lca_fraction is not None:
-            out.append(f"pairs whose best common ancestor is the origin: {self.origin_lca_fraction:.1%}")
-        if self.origin_lca_fraction_same_label is not None:
-            out.append(f"the same among pairs of one label: {self.origin_lca_fraction_same_label:.1%}")
-        if self.origin_lca_fraction is not None and self.origin_lca_fraction >= _MOSTLY:
-            within = self.origin_lca_fraction_same_label
-            out.append(
-                "For nearly every pair the origin beats every proxy as common ancestor: the proxies hold no tree."
-                if within is None or within >= _MOSTLY
-                else "Proxies are ancestors within labels; above these the origin beats them for nearly every pair."
-            )
-        return out
+_DRAWS = 5  # of random proxies
 
 
 @torch.no_grad()
@@ -77,13 +30,13 @@ def radius_report(
     generator: torch.Generator | None = None,
     labels: Labels | None = None,
 ) -> RadiusReport:
-    """Radii of embeddings and proxies, and the share of pairs for which the origin is the best common ancestor.
+    """Radii of embeddings and proxies, and what the proxies do: as ancestors of pairs, and as nearest proxies.
 
     An embedding is clipped if its distance to the origin is at least ``2 clip_r (1 - 1e-4)``, since
     ``d(0, expmap0(u)) = 2 |u|`` (or at the margin that float32 points keep from the rim, if that is nearer). For a
     pair (i, j) the origin is at least as good a lowest common ancestor as every proxy if
     ``max(d(i,0), d(j,0)) <= min_p max(d(i,p), d(j,p))`` (what HIER's draw of an ancestor weighs, Kim et al., CVPR 2023,
-    without its noise).
+    without its noise). Radii of ancestors are those of the best proxy, the origin left aside as in HIER.
 
     Args:
         embeddings: (N, d) points of the ball.
@@ -91,8 +44,9 @@ def radius_report(
         c: curvature magnitude, the ball has curvature -c.
         clip_r: radius at which tangent vectors were clipped, or None.
         pairs: pairs (i != j) to draw, with replacement.
-        generator: source of the draw; None draws from torch's global one.
-        labels: (N,) labels, to look at pairs of one label as well.
+        generator: source of all draws (pairs, pairs of one label, third members, random proxies, in this order); None
+            draws from torch's global one.
+        labels: (N,) labels, to look at pairs of one label as well, and to compare nearest proxies with labels.
 
     Returns:
         The report.
@@ -103,21 +57,41 @@ def radius_report(
     """
     c = curvature_of(c)
     _check(embeddings, proxies, clip_r, pairs)
-    embeddings = embeddings.detach().cpu().double()
-    radius = dist0(embeddings, c)
+    x = embeddings.detach().cpu().double()
+    radius = dist0(x, c)
     clipped = None if clip_r is None else float((radius >= _clip_radius(clip_r, c) * (1 - 1e-4)).double().mean())
     if proxies is None:
         return RadiusReport(clipped, _quantiles(radius), None, None, None, None)
-    proxies = proxies.detach().to(embeddings)
+    proxies = proxies.detach().to(x)
     proxy_radius = dist0(proxies, c)
-    one_class = torch.zeros(len(embeddings), dtype=torch.int64)
-    ids = None if labels is None else point_labels(labels, embeddings, "labels")
-    shares = [
-        None if ids is None else _origin_share(embeddings, proxies, radius, _draw(ids, pairs, generator), c)
-        for ids in (one_class, ids)
-    ]
+    ids = None if labels is None else point_labels(labels, x, "labels")
+    some = draw_pairs(torch.zeros(len(x), dtype=torch.int64), pairs, generator)
+    alike = some[:0] if ids is None else draw_pairs(ids, pairs, generator)
+    nearest = nearest_proxy(x, proxies, c)
+    usage = torch.bincount(nearest, minlength=len(proxies))
+    pair, triple = _ancestor_radii(x, proxies, proxy_radius, alike, generator, c)
+    nmi = null = None
+    if ids is not None:
+        nmi, draws = normalized_mutual_information(nearest, ids), []
+        for _ in range(_DRAWS):
+            random = nearest_proxy(x, random_directions(proxies, generator), c)
+            draws.append(normalized_mutual_information(random, ids))
+        null = compare(nmi, draws)
     return RadiusReport(
-        clipped, _quantiles(radius), _quantiles(proxy_radius), float(proxy_radius.std(correction=0)), *shares
+        clipped,
+        _quantiles(radius),
+        _quantiles(proxy_radius),
+        float(proxy_radius.std(correction=0)),
+        _origin_share(x, proxies, some, c),
+        _origin_share(x, proxies, alike, c),
+        proxies=len(proxies),
+        used_proxies=int((usage > 0).sum()),
+        usage_entropy=usage_entropy(usage),
+        pair_lca_radius=pair,
+        triple_lca_radius=triple,
+        nmi=nmi,
+        random_nmi=None if null is None else null.mean,
+        random_nmi_sd=None if null is None else null.sd,
     )
 
 
@@ -126,46 +100,29 @@ def _clip_radius(clip_r: float, c: float) -> float:
     return min(2 * clip_r, 2 / math.sqrt(c) * math.atanh(1 - margin(torch.float32)))
 
 
-def _origin_share(
-    embeddings: Tensor, proxies: Tensor, radius: Tensor, drawn: tuple[Tensor, Tensor], c: float
-) -> float | None:
+def _origin_share(x: Tensor, proxies: Tensor, pairs: Tensor, c: float) -> float | None:
     """Share of the pairs for which the origin is at least as good an ancestor as every proxy; None without pairs."""
-    if len(drawn[0]) == 0:
+    if len(pairs) == 0:
         return None
-    step = max(1, _BLOCK // (2 * len(proxies)))
-    wins = 0
-    for i, j in zip(drawn[0].split(step), drawn[1].split(step), strict=True):
-        left, right = pairwise_distance(embeddings[i], proxies, c), pairwise_distance(embeddings[j], proxies, c)
-        best = torch.maximum(left, right).amin(1)
-        wins += int((torch.maximum(radius[i], radius[j]) <= best).sum())
-    return wins / len(drawn[0])
+    return float((best_ancestor(x, proxies, pairs, c, origin=True) == ROOT).double().mean())
 
 
-def _draw(ids: Tensor, pairs: int, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-    """Random pairs i != j of one id: i uniform among the items that have a partner, j uniform among its partners."""
-    _, group, sizes = ids.unique(return_inverse=True, return_counts=True)
-    order = group.argsort(stable=True)
-    first = sizes.cumsum(0) - sizes
-    place = torch.empty_like(order)
-    place[order] = torch.arange(len(order))
-    able = (sizes[group] > 1).nonzero().squeeze(1)
-    if len(able) == 0:
-        return able, able
-    device = "cpu" if generator is None else generator.device
-    unit = torch.rand(2, pairs, generator=generator, device=device, dtype=torch.float64).cpu()
-    i = able[(unit[0] * len(able)).long()]
-    size, start = sizes[group[i]], first[group[i]]
-    step = 1 + (unit[1] * (size - 1)).long()
-    return i, order[start + (place[i] - start + step) % size]
+def _ancestor_radii(
+    x: Tensor, proxies: Tensor, proxy_radius: Tensor, pairs: Tensor, generator: torch.Generator | None, c: float
+) -> tuple[float | None, float | None]:
+    """Mean radius of the best proxy of the pairs, and of the pairs with a third member; None without either."""
+    if len(pairs) == 0 or len(x) < 3:
+        return None, None
+    third = (uniform((len(pairs),), generator) * (len(x) - 2)).long()
+    for member in pairs.sort(dim=1).values.T:  # counted among those that are not in the pair
+        third += third >= member
+    triples = torch.cat([pairs, third[:, None]], 1)
+    pair, triple = (float(proxy_radius[best_ancestor(x, proxies, m, c)].mean()) for m in (pairs, triples))
+    return pair, triple
 
 
 def _quantiles(radius: Tensor) -> tuple[float, ...]:
     return tuple(torch.quantile(radius, torch.tensor(QUANTILES, dtype=radius.dtype)).tolist())
-
-
-def _figures(quantiles: tuple[float, ...]) -> str:
-    names = ("least", "10%", "median", "90%", "largest")
-    return ", ".join(f"{name} {value:.3f}" for name, value in zip(names, quantiles, strict=True))
 
 
 def _check(embeddings: Tensor, proxies: Tensor | None, clip_r: float | None, pairs: int) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from hyperdml.metrics.labels import Labels, point_labels
 from hyperdml.neighbors import make_knn
-
-Labels = Tensor | np.ndarray | Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -115,21 +113,3 @@ def count_among(labels: Tensor, among: Tensor) -> Tensor:
     """(Q,) int64: how often each of the (Q,) labels occurs in the (M,) labels `among`."""
     ordered = among.sort().values
     return torch.searchsorted(ordered, labels, right=True) - torch.searchsorted(ordered, labels)
-
-
-def point_labels(labels: Labels, points: Tensor, name: str) -> Tensor:
-    """(N,) int64 on the points' device: integers stay exact, where float32 would merge 2^24 and 2^24 + 1."""
-    if len(points) == 0:
-        raise ValueError(f"there are no points to go with {name}")
-    out = integers(labels, name)
-    if out.ndim != 1 or len(out) != len(points):
-        raise ValueError(f"{name} must hold one integer per point, ({len(points)},), got {tuple(out.shape)}")
-    return out.to(points.device)
-
-
-def integers(values: Labels, name: str) -> Tensor:
-    """Any integer array as an int64 tensor on the CPU; ValueError naming it for anything else."""
-    array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
-    if array.dtype.kind not in "iu":
-        raise ValueError(f"{name} must be integers, got {array.dtype}; number the classes first")
-    return torch.from_numpy(array.astype(np.int64))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from torch import Tensor
 
-from hyperdml.metrics.result import Labels, count_among, integers, point_labels, retrieve
+from hyperdml.metrics.labels import Labels, Levels, level_titles, point_labels, point_levels
+from hyperdml.metrics.result import count_among, retrieve
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def map_at_r(
 
 
 def level_recall_at_1(
-    embeddings: Tensor, levels: Tensor | np.ndarray, c: float | None = None, metric: str = "hyperbolic"
+    embeddings: Tensor, levels: Levels, c: float | None = None, metric: str = "hyperbolic"
 ) -> list[float]:
     """For each level of a class tree, the share of items whose nearest other item shares the level's id.
 
@@ -118,7 +118,7 @@ def level_recall_at_1(
     Raises:
         ValueError: see `retrieve`; or levels is not an (N, L) matrix of integers.
     """
-    ids = _levels(levels, embeddings)
+    ids = point_levels(levels, embeddings)
     nearest = retrieve(embeddings, ids[:, -1], 1, c, metric).indices[:, 0]
     return _agreement(ids, nearest)
 
@@ -127,7 +127,7 @@ def retrieval_report(
     embeddings: Tensor,
     labels: Labels,
     ks: Sequence[int] = (1, 2, 4, 8),
-    levels: Tensor | np.ndarray | None = None,
+    levels: Levels | None = None,
     level_names: Sequence[str] | None = None,
     c: float | None = None,
     metric: str = "hyperbolic",
@@ -149,11 +149,8 @@ def retrieval_report(
     Raises:
         ValueError: see `retrieve` and `map_at_r`; or the names do not match the levels.
     """
-    ids = None if levels is None else _levels(levels, embeddings)
-    count = 0 if ids is None else ids.shape[1]
-    names = [f"level {i}" for i in range(count)] if level_names is None else list(level_names)
-    if len(names) != count:
-        raise ValueError(f"{len(names)} level names for {count} levels")
+    ids = None if levels is None else point_levels(levels, embeddings)
+    names = level_titles(level_names, 0 if ids is None else ids.shape[1])
     k = max([1, *ks, _largest_relevant(embeddings, labels, None, None)])
     result = retrieve(embeddings, labels, k, c, metric)
     shares = [] if ids is None else _agreement(ids, result.indices[:, 0])
@@ -177,10 +174,3 @@ def _largest_relevant(
     if reference is None or reference_labels is None:
         return int(count_among(own, own).max()) - 1
     return int(count_among(own, point_labels(reference_labels, reference, "reference_labels").to(own.device)).max())
-
-
-def _levels(levels: Tensor | np.ndarray, points: Tensor) -> Tensor:
-    ids = integers(levels, "levels")
-    if ids.ndim != 2 or len(ids) != len(points) or ids.shape[1] == 0:
-        raise ValueError(f"levels must be ({len(points)}, L) ids, coarse to fine, got {tuple(ids.shape)}")
-    return ids.to(points.device)

@@ -1,5 +1,7 @@
-"""Explicit trees, always computed in the learned space."""
+"""Explicit trees, always computed in the learned space, and whether they are real."""
 
 from hyperdml.tree.ancestors import ROOT, nearest_ancestors
+from hyperdml.tree.proxy_tree import ProxyTree, proxy_tree
+from hyperdml.tree.report import ProxyTreeReport, proxy_tree_report
 
-__all__ = ["ROOT", "nearest_ancestors"]
+__all__ = ["ROOT", "ProxyTree", "ProxyTreeReport", "nearest_ancestors", "proxy_tree", "proxy_tree_report"]

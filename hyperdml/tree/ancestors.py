@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from hyperdml.geometry import dist0, pairwise_distance
+from hyperdml.metrics.parent_array import ROOT
 
-ROOT = -1
 _BLOCK = 4096
 _LEVEL = 1e-4
 

@@ -1,0 +1,89 @@
+"""Null models of proxies, and how far a score lies from what they give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+BEYOND = 2.0  # standard deviations
+ABOVE = "above chance"
+
+
+@dataclass(frozen=True)
+class Null:
+    """A score under a null model, over several draws.
+
+    Attributes:
+        mean: mean of the draws.
+        sd: their standard deviation (n - 1).
+        z: how many standard deviations the score lies above the mean; None if the draws do not vary.
+    """
+
+    mean: float
+    sd: float
+    z: float | None
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score beside its null models.
+
+    Attributes:
+        value: the score.
+        nulls: name of the null model to what it gives.
+    """
+
+    value: float
+    nulls: dict[str, Null]
+
+    def line(self, title: str) -> str:
+        """The score, what every null model gives, and in plain words where that does not lie below the score."""
+        parts = []
+        for name, null in self.nulls.items():
+            words = verdict(self.value, null.mean, null.sd)
+            parts.append(
+                f"{name} {null.mean:.3f} ± {null.sd:.3f}"
+                + ("" if null.z is None else f" (z = {null.z:.1f})")
+                + ("" if words == ABOVE else f", {words}")
+            )
+        return f"{title} {self.value:.3f}; " + "; ".join(parts)
+
+
+def compare(value: float, draws: Sequence[float]) -> Null:
+    """A score against the same score of at least two draws from a null model."""
+    sample = torch.tensor(draws, dtype=torch.float64)
+    if sample.min() == sample.max():  # exactly: the rounding of a mean is no spread
+        return Null(float(sample[0]), 0.0, None)
+    mean, sd = float(sample.mean()), float(sample.std())
+    return Null(mean, sd, (value - mean) / sd)
+
+
+def verdict(value: float, mean: float, sd: float) -> str:
+    """Plain words: within two standard deviations a score is not distinguishable from chance."""
+    if abs(value - mean) <= BEYOND * sd:
+        return "not distinguishable from chance"
+    return ABOVE if value > mean else "below chance"
+
+
+def random_directions(proxies: Tensor, generator: torch.Generator | None) -> Tensor:
+    """(P, d) proxies at the same radii in independent uniform directions."""
+    noise = torch.randn(proxies.shape, generator=generator, device=_device(generator), dtype=torch.float64).cpu()
+    return torch.nn.functional.normalize(noise) * torch.linalg.vector_norm(proxies, dim=1, keepdim=True)
+
+
+def permuted_radii(proxies: Tensor, generator: torch.Generator | None) -> Tensor:
+    """(P, d) proxies in the same directions with the radii permuted among them; one at the origin stays there."""
+    norm = torch.linalg.vector_norm(proxies, dim=1, keepdim=True)
+    return torch.nn.functional.normalize(proxies) * norm[permutation(len(proxies), generator)]
+
+
+def permutation(n: int, generator: torch.Generator | None) -> Tensor:
+    """A random permutation on the CPU, from a generator of any device."""
+    return torch.randperm(n, generator=generator, device=_device(generator)).cpu()
+
+
+def _device(generator: torch.Generator | None) -> torch.device:
+    return torch.device("cpu") if generator is None else generator.device
