@@ -6,18 +6,17 @@ nothing near the rim, and ``arsinh(sqrt(s)) = log1p(sqrt(s) + s / (1 + sqrt(1+s)
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from hyperdml.geometry.curvature import curvature_of
+from hyperdml.geometry.curvature import Curvature, curvature, root
 from hyperdml.geometry.maps import margin, upcast
 
 
-def pairwise_distance(x: Tensor, y: Tensor, c: float) -> Tensor:
+def pairwise_distance(x: Tensor, y: Tensor, c: Curvature) -> Tensor:
     """All distances between two sets of points.
 
     s is one matrix product of width d + 2 accumulated in float64,
@@ -33,32 +32,37 @@ def pairwise_distance(x: Tensor, y: Tensor, c: float) -> Tensor:
         c: curvature magnitude, the ball has curvature -c.
 
     Returns:
-        (N, M) distances, in float64 if both inputs are, else in float32. Differentiable once.
+        (N, M) distances, in float64 if both inputs are, else in float32. Differentiable once, also in a learned c.
 
     Raises:
         ValueError: an input is not a matrix, or the widths differ.
     """
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
         raise ValueError(f"expected (N, d) and (M, d) points, got {tuple(x.shape)} and {tuple(y.shape)}")
-    c = curvature_of(c)
     x, y = upcast(x), upcast(y)
     out_dtype = torch.promote_types(x.dtype, y.dtype)
     with torch.autocast(x.device.type, enabled=False):
         if x.device.type == "mps":
-            return _direct(x, y, c)
+            return _direct(x, y, curvature(c, out_dtype))
+        c = curvature(c, torch.float64)
         lowest = margin(out_dtype) * (2 - margin(out_dtype))
         x, y = x.double(), y.double()
         x2, y2 = (x * x).sum(-1, keepdim=True), (y * y).sum(-1, keepdim=True)
         a, b = c / (1 - c * x2).clamp_min(lowest), 1 / (1 - c * y2).clamp_min(lowest)
         left = torch.cat([-2 * a * x, a * x2, a], -1)
         right = torch.cat([b * y, b, b * y2], -1)
-        # Rounding of s for a pair that coincides, where a = c b and |x| = |y|: below it s carries no information.
-        floor = (16 * torch.finfo(torch.float64).eps / c) * a.detach() ** 2 * x2.detach()
-        distances: Tensor = _ArsinhProduct.apply(left, right, floor, c, out_dtype)
+        with torch.no_grad():
+            # Rounding of s for a pair that coincides, where a = c b and |x| = |y|: below it s carries no information.
+            floor = (16 * torch.finfo(torch.float64).eps / c) * a**2 * x2
+        distances: Tensor
+        if isinstance(c, Tensor):
+            distances = _ArsinhProduct.apply(left, right, floor, 2.0, out_dtype) / root(c)
+        else:
+            distances = _ArsinhProduct.apply(left, right, floor, 2 / root(c), out_dtype)
         return distances
 
 
-def distance(x: Tensor, y: Tensor, c: float) -> Tensor:
+def distance(x: Tensor, y: Tensor, c: Curvature) -> Tensor:
     """Distance between corresponding points, with |x - y| taken directly.
 
     Args:
@@ -69,50 +73,50 @@ def distance(x: Tensor, y: Tensor, c: float) -> Tensor:
     Returns:
         (...) distances; 0 with gradient 0 where the points coincide.
     """
-    c = curvature_of(c)
     x, y = upcast(x), upcast(y)
     diff = x - y
+    c = curvature(c, diff.dtype)
     return _arsinh_root(_ratio((diff * diff).sum(-1), (x * x).sum(-1), (y * y).sum(-1), c), c)
 
 
-def _direct(x: Tensor, y: Tensor, c: float) -> Tensor:
+def _direct(x: Tensor, y: Tensor, c: float | Tensor) -> Tensor:
     """`pairwise_distance` without float64: torch.cdist on differences, slower and as exact as its input."""
     gap = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
     return _arsinh_root(_ratio(gap * gap, (x * x).sum(-1, keepdim=True), (y * y).sum(-1)[None], c), c)
 
 
-def _ratio(gap2: Tensor, x2: Tensor, y2: Tensor, c: float) -> Tensor:
+def _ratio(gap2: Tensor, x2: Tensor, y2: Tensor, c: float | Tensor) -> Tensor:
     lowest = margin(gap2.dtype) * (2 - margin(gap2.dtype))
     return c * gap2 / ((1 - c * x2).clamp_min(lowest) * (1 - c * y2).clamp_min(lowest))
 
 
-def _arsinh_root(s: Tensor, c: float) -> Tensor:
+def _arsinh_root(s: Tensor, c: float | Tensor) -> Tensor:
     """(2 / sqrt(c)) arsinh(sqrt(s)), with gradient 0 instead of infinity at s = 0."""
     apart = s > 0
     s = torch.where(apart, s, 1.0)
-    value = torch.log1p(s.sqrt() + s / (1 + (1 + s).sqrt())) * (2 / math.sqrt(c))
+    value = torch.log1p(s.sqrt() + s / (1 + (1 + s).sqrt())) * (2 / root(c))
     return torch.where(apart, value, 0.0)
 
 
 class _ArsinhProduct(torch.autograd.Function):
-    """(2 / sqrt(c)) arsinh(sqrt(L R^T)) for float64 factors; one N x M buffer is kept for the backward."""
+    """scale arsinh(sqrt(L R^T)) for float64 factors; one N x M buffer is kept for the backward."""
 
     @staticmethod
-    def forward(ctx: Any, left: Tensor, right: Tensor, floor: Tensor, c: float, dtype: torch.dtype) -> Tensor:
+    def forward(ctx: Any, left: Tensor, right: Tensor, floor: Tensor, scale: float, dtype: torch.dtype) -> Tensor:
         s = left @ right.T
         s.masked_fill_(s <= floor, 0)
         s = s.to(dtype)
         root, root1 = s.sqrt(), (s + 1).sqrt_()
-        value = s.div_(root1 + 1).add_(root).log1p_().mul_(2 / math.sqrt(c))
-        ctx.c = c
+        value = s.div_(root1 + 1).add_(root).log1p_().mul_(scale)
+        ctx.scale = scale
         ctx.save_for_backward(left, right, root1.mul_(root))
         return value
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
-        left, right, q = ctx.saved_tensors  # q = sqrt(s (1 + s)), and dd/ds = 1 / (sqrt(c) q)
-        h = (grad / q).masked_fill_(q == 0, 0).mul_(1 / math.sqrt(ctx.c)).double()
+        left, right, q = ctx.saved_tensors  # q = sqrt(s (1 + s)), and dd/ds = scale / (2 q)
+        h = (grad / q).masked_fill_(q == 0, 0).mul_(ctx.scale / 2).double()
         grad_left = h @ right if ctx.needs_input_grad[0] else None
         grad_right = h.T @ left if ctx.needs_input_grad[1] else None
         return grad_left, grad_right, None, None, None

@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from hyperdml.geometry.curvature import curvature_of
+from hyperdml.geometry.curvature import Curvature, curvature, root
 
 _MARGIN = {torch.float32: 1e-4, torch.float64: 1e-10}
 
@@ -31,7 +31,7 @@ def margin(dtype: torch.dtype) -> float:
     return _MARGIN[dtype]
 
 
-def _norm(x: Tensor) -> Tensor:
+def safe_norm(x: Tensor) -> Tensor:
     """|x| over the last dimension, kept; at least 1e-15, with gradient 0 (not NaN) there; squares cannot overflow."""
     largest = x.detach().abs().amax(-1, keepdim=True).clamp_min(1e-15)
     # divided by the largest entry the squares sum to 1 or more, except at the origin
@@ -55,7 +55,7 @@ def clip_norm(u: Tensor, clip_r: float) -> Tensor:
     """
     check_clip_radius(clip_r)
     u = upcast(u)
-    return u * (clip_r / _norm(u)).clamp_max(1.0)
+    return u * (clip_r / safe_norm(u)).clamp_max(1.0)
 
 
 def soft_clip_norm(u: Tensor, clip_r: float) -> Tensor:
@@ -73,11 +73,11 @@ def soft_clip_norm(u: Tensor, clip_r: float) -> Tensor:
     """
     check_clip_radius(clip_r)
     u = upcast(u)
-    ratio = _norm(u) / clip_r
+    ratio = safe_norm(u) / clip_r
     return u * (torch.tanh(ratio) / ratio)
 
 
-def project(x: Tensor, c: float) -> Tensor:
+def project(x: Tensor, c: Curvature) -> Tensor:
     """Pull points at or beyond the rim back to ``sqrt(c) |x| = 1 - margin``; others are returned unchanged.
 
     Args:
@@ -88,11 +88,11 @@ def project(x: Tensor, c: float) -> Tensor:
         (..., d) points inside the ball.
     """
     x = upcast(x)
-    limit = (1 - margin(x.dtype)) / math.sqrt(curvature_of(c))
-    return x * (limit / _norm(x)).clamp_max(1.0)
+    limit = (1 - margin(x.dtype)) / root(curvature(c, x.dtype))
+    return x * (limit / safe_norm(x)).clamp_max(1.0)
 
 
-def expmap0(u: Tensor, c: float) -> Tensor:
+def expmap0(u: Tensor, c: Curvature) -> Tensor:
     """Exponential map at the origin, ``tanh(sqrt(c) |u|) u / (sqrt(c) |u|)``, then `project`.
 
     The distance from the origin to the image is ``2 |u|``, whatever c is.
@@ -105,11 +105,12 @@ def expmap0(u: Tensor, c: float) -> Tensor:
         (..., d) points of the ball; gradient 1 at u = 0.
     """
     u = upcast(u)
-    s = math.sqrt(curvature_of(c)) * _norm(u)
+    c = curvature(c, u.dtype)
+    s = root(c) * safe_norm(u)
     return project(u * (torch.tanh(s) / s), c)
 
 
-def logmap0(x: Tensor, c: float) -> Tensor:
+def logmap0(x: Tensor, c: Curvature) -> Tensor:
     """Logarithmic map at the origin, ``artanh(sqrt(c) |x|) x / (sqrt(c) |x|)``, the inverse of `expmap0`.
 
     Args:
@@ -119,12 +120,14 @@ def logmap0(x: Tensor, c: float) -> Tensor:
     Returns:
         (..., d) tangent vectors at the origin.
     """
+    x = upcast(x)
+    c = curvature(c, x.dtype)
     x = project(x, c)
-    s = math.sqrt(curvature_of(c)) * _norm(x)
+    s = root(c) * safe_norm(x)
     return x * (torch.atanh(s) / s)
 
 
-def dist0(x: Tensor, c: float) -> Tensor:
+def dist0(x: Tensor, c: Curvature) -> Tensor:
     """Distance to the origin, ``(2 / sqrt(c)) artanh(sqrt(c) |x|)``.
 
     Args:
@@ -134,11 +137,12 @@ def dist0(x: Tensor, c: float) -> Tensor:
     Returns:
         (...) distances, the hyperbolic radius of each point.
     """
-    root = math.sqrt(curvature_of(c))
-    return 2 / root * torch.atanh(root * torch.linalg.vector_norm(project(x, c), dim=-1))
+    x = upcast(x)
+    c = curvature(c, x.dtype)
+    return 2 / root(c) * torch.atanh(root(c) * torch.linalg.vector_norm(project(x, c), dim=-1))
 
 
-def conformal_factor(x: Tensor, c: float) -> Tensor:
+def conformal_factor(x: Tensor, c: Curvature) -> Tensor:
     """Conformal factor ``lambda = 2 / (1 - c |x|^2)`` of the ball's metric at x.
 
     Args:
@@ -148,8 +152,10 @@ def conformal_factor(x: Tensor, c: float) -> Tensor:
     Returns:
         (...) factors, at least 2.
     """
+    x = upcast(x)
+    c = curvature(c, x.dtype)
     x = project(x, c)
-    return 2 / (1 - curvature_of(c) * (x * x).sum(-1))
+    return 2 / (1 - c * (x * x).sum(-1))
 
 
 def check_clip_radius(clip_r: float) -> None:

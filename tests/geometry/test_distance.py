@@ -2,37 +2,23 @@
 
 import math
 
-import mpmath
 import pytest
 import torch
+from geometry.oracles import ball_points, exact_distance
 
-from hyperdml.geometry import distance, expmap0, pairwise_distance, poincare_ball
+from hyperdml.geometry import distance, pairwise_distance, poincare_ball
 from hyperdml.geometry.distance import _direct
-
-
-def points(n, d, radius, dtype=torch.float64, c=0.1):
-    u = torch.nn.functional.normalize(torch.randn(n, d, dtype=torch.float64), dim=1)
-    return expmap0(u * radius / 2, c).to(dtype)
-
-
-def exact(x, y, c):
-    mpmath.mp.dps = 50
-    a, b = ([mpmath.mpf(float(v)) for v in p] for p in (x, y))
-    gap = mpmath.fsum((p - q) ** 2 for p, q in zip(a, b, strict=True))
-    a2, b2 = mpmath.fsum(p * p for p in a), mpmath.fsum(q * q for q in b)
-    c = mpmath.mpf(c)
-    return 2 / mpmath.sqrt(c) * mpmath.asinh(mpmath.sqrt(c * gap / ((1 - c * a2) * (1 - c * b2))))
 
 
 @pytest.mark.parametrize(
     ("c", "radius", "bar"), [(0.1, 4.6, 1e-5), (1.0, 8.0, 1e-4), (0.1, 8.0, 1e-4), (10.0, 2.0, 1e-5)]
 )
 def test_float32_against_mpmath(c, radius, bar):
-    x, y = points(6, 16, radius, torch.float32, c), points(6, 16, radius, torch.float32, c)
+    x, y = (ball_points((6, 16), radius, c, torch.float32) for _ in range(2))
     d = pairwise_distance(x, y, c)
     for i in range(6):
         for j in range(6):
-            true = float(exact(x[i], y[j], c))
+            true = float(exact_distance(x[i], y[j], c))
             assert abs(float(d[i, j]) - true) <= bar * true
     rows = distance(x, y, c)
     torch.testing.assert_close(rows, d.diagonal(), rtol=bar, atol=0)
@@ -40,11 +26,11 @@ def test_float32_against_mpmath(c, radius, bar):
 
 @pytest.mark.parametrize("offset", [1e-1, 1e-3, 1e-5])
 def test_close_pairs_keep_their_digits(offset):
-    x = points(8, 32, 4.6)
+    x = ball_points((8, 32), 4.6, 0.1)
     y = x + offset * torch.nn.functional.normalize(torch.randn_like(x), dim=1)
     d = pairwise_distance(x, y, 0.1).diagonal()
     for i in range(8):
-        true = float(exact(x[i], y[i], 0.1))
+        true = float(exact_distance(x[i], y[i], 0.1))
         assert abs(float(d[i]) - true) <= 1e-5 * true
 
 
@@ -52,13 +38,13 @@ def test_close_pair_near_the_origin_survives_a_point_at_the_rim():
     x = torch.tensor([[0.0, 1e-3], [3.1618, 0.0]], dtype=torch.float32)
     y = torch.tensor([[0.0, 1.1e-3]], dtype=torch.float32)
     d = pairwise_distance(x, y, 0.1)
-    assert float(d[0, 0]) == pytest.approx(float(exact(x[0], y[0], 0.1)), rel=1e-4)
+    assert float(d[0, 0]) == pytest.approx(float(exact_distance(x[0], y[0], 0.1)), rel=1e-4)
 
 
 @pytest.mark.parametrize("c", [0.1, 1.0])
 def test_agrees_with_geoopt_in_value_and_gradient(c):
     ball = poincare_ball(c)
-    x, y = (points(n, 8, 4.0, c=c).requires_grad_() for n in (20, 15))
+    x, y = (ball_points((n, 8), 4.0, c).requires_grad_() for n in (20, 15))
     weight = torch.randn(20, 15, dtype=torch.float64)
     theirs = ball.dist(x[:, None], y[None])
     ours = pairwise_distance(x, y, c)
@@ -70,7 +56,7 @@ def test_agrees_with_geoopt_in_value_and_gradient(c):
 
 
 def test_coincident_points_have_distance_and_gradient_zero():
-    x = points(10, 64, 4.6, torch.float32).requires_grad_()
+    x = ball_points((10, 64), 4.6, 0.1, torch.float32).requires_grad_()
     d = pairwise_distance(x, x.detach().clone(), 0.1)
     assert (d.diagonal() == 0).all()
     d.diagonal().sum().backward()
@@ -99,13 +85,13 @@ def test_finite_at_the_origin_at_the_rim_and_beyond(dtype, c):
 
 @pytest.mark.parametrize("radius", [0.1, 1.0, 4.6, 8.0, 12.0])
 def test_gradcheck(radius):
-    x, y = (points(n, 3, radius).requires_grad_() for n in (4, 3))
+    x, y = (ball_points((n, 3), radius, 0.1).requires_grad_() for n in (4, 3))
     assert torch.autograd.gradcheck(lambda a, b: pairwise_distance(a, b, 0.1), (x, y))
     assert torch.autograd.gradcheck(lambda a: distance(a[:3], y.detach(), 0.1), (x,))
 
 
 def test_autocast_changes_nothing():
-    x, y = points(20, 32, 4.6, torch.float32), points(20, 32, 4.6, torch.float32)
+    x, y = (ball_points((20, 32), 4.6, 0.1, torch.float32) for _ in range(2))
     plain = pairwise_distance(x, y, 0.1)
     for dtype in (torch.bfloat16, torch.float16):
         with torch.autocast("cpu", dtype=dtype):
@@ -114,7 +100,7 @@ def test_autocast_changes_nothing():
 
 
 def test_fallback_for_devices_without_float64_agrees():
-    x, y = (points(n, 16, 4.6, torch.float32).requires_grad_() for n in (12, 9))
+    x, y = (ball_points((n, 16), 4.6, 0.1, torch.float32).requires_grad_() for n in (12, 9))
     torch.testing.assert_close(_direct(x, y, 0.1), pairwise_distance(x, y, 0.1), rtol=1e-5, atol=1e-6)
     a = torch.autograd.grad(_direct(x, y, 0.1).sum(), (x, y))
     b = torch.autograd.grad(pairwise_distance(x, y, 0.1).sum(), (x, y))
@@ -133,6 +119,6 @@ def test_empty_sets():
 
 @pytest.mark.gpu
 def test_gpu_agrees_with_cpu():
-    x, y = points(50, 64, 4.6, torch.float32), points(40, 64, 4.6, torch.float32)
+    x, y = (ball_points((n, 64), 4.6, 0.1, torch.float32) for n in (50, 40))
     there = pairwise_distance(x.cuda(), y.cuda(), 0.1).cpu()
     torch.testing.assert_close(there, pairwise_distance(x, y, 0.1), rtol=1e-6, atol=1e-6)
