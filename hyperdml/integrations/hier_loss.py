@@ -20,14 +20,15 @@ class HIERLoss(BaseMetricLossFunction):
     >>> loss = losses.MultipleLosses([metric, hier], weights=[1, 0.5])
 
     Its proxies are parameters: give `loss.parameters()` to the optimiser, at 50 times the base rate as released. HIER
-    does not mine; `indices_tuple` is ignored. A reference set (`ref_emb`) joins the batch as further nodes.
+    does not mine; `indices_tuple` is ignored. A reference set (`ref_emb`) joins the batch as further nodes; rows that
+    repeat the batch at its start, as `DistributedLossWrapper(efficient=True)` sends them, count once.
 
     Args:
         embedding_size: dimension of the embeddings.
-        num_proxies: number of hierarchical proxies.
-        hier_options: `mode`, `c`, `clip_r`, `k`, `per_anchor`, `tau`, `margin`, `embeddings` of `HIER`;
-            without `embeddings="tangent"` the embeddings must be points of the ball.
+        num_proxies: number of hierarchical proxies; None leaves it to `HIER`.
         pml_options: options of `BaseMetricLossFunction` (reducer, embedding_regularizer, ...).
+        hier_options: further options of `HIER`, handed on as they are; without `embeddings="tangent"` the embeddings
+            must be points of the ball.
 
     Raises:
         ValueError: an option of HIER is out of range.
@@ -36,7 +37,7 @@ class HIERLoss(BaseMetricLossFunction):
     def __init__(
         self,
         embedding_size: int,
-        num_proxies: int = 512,
+        num_proxies: int | None = None,
         *,
         pml_options: dict[str, Any] | None = None,
         **hier_options: Any,
@@ -53,10 +54,31 @@ class HIERLoss(BaseMetricLossFunction):
         ref_labels: Tensor | None,
     ) -> dict[str, dict[str, Any]]:
         """The loss dictionary of pytorch-metric-learning, one entry that is already reduced."""
-        if ref_emb is not embeddings:
-            embeddings = torch.cat([embeddings, ref_emb])
-            labels = None if labels is None or ref_labels is None else torch.cat([labels, ref_labels])
-        return already_reduced(self.hier(embeddings, labels))
+        return already_reduced(self.hier(*join_reference(embeddings, labels, ref_emb, ref_labels)))
+
+
+def join_reference(
+    embeddings: Tensor, labels: Tensor | None, ref_emb: Tensor | None, ref_labels: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """Batch and reference set as one set of nodes; a reference set that starts with the batch adds its rest alone.
+
+    Args:
+        embeddings: (N, d) batch.
+        labels: (N,) its labels.
+        ref_emb: (M, d) reference set; None or the batch itself for none.
+        ref_labels: (M,) its labels.
+
+    Returns:
+        Nodes, and their labels if both sets have some.
+    """
+    if ref_emb is None or ref_emb is embeddings:
+        return embeddings, labels
+    own = len(embeddings)
+    start = own if len(ref_emb) >= own and torch.equal(ref_emb[:own], embeddings) else 0
+    nodes = torch.cat([embeddings, ref_emb[start:]])
+    if labels is None or ref_labels is None:
+        return nodes, None
+    return nodes, torch.cat([labels, ref_labels[start:]])
 
 
 def already_reduced(loss: Tensor) -> dict[str, dict[str, Any]]:

@@ -5,18 +5,20 @@ import copy
 import pytest
 import torch
 from pytorch_metric_learning import distances, losses, miners, reducers
+from pytorch_metric_learning.utils.distributed import DistributedLossWrapper
 from pytorch_metric_learning.utils.inference import InferenceModel
 
 import hyperdml
 from hyperdml.errors import ConfigError
 from hyperdml.geometry import ToPoincare
+from hyperdml.hier import HIER
 from hyperdml.integrations import HIERLoss, HIERRegularizer, create_metric_loss
 
-SMALL = {"num_proxies": 16, "k": 6, "per_anchor": 4}
+SMALL = {"mode": "official", "num_proxies": 16, "k": 6, "per_anchor": 4}
 
 
 def batch(n=24, d=8):
-    points = ToPoincare()(torch.randn(n, d) * 3).requires_grad_()
+    points = ToPoincare()(torch.randn(n, d)).requires_grad_()
     return points, torch.arange(n) // 4
 
 
@@ -29,6 +31,14 @@ def test_loss_equals_the_module_under_it():
     found.backward()
     assert points.grad.abs().sum() > 0
     assert loss.hier.proxies.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("kind", [HIERLoss, HIERRegularizer])
+@pytest.mark.parametrize("options", [{}, {"mode": "paper", "k": 3, "embeddings": "tangent"}])
+def test_options_reach_hier_as_they_are(kind, options):
+    assert repr(kind(8, **options).hier) == repr(HIER(8, **options))
+    with pytest.raises(TypeError, match="neighbours"):
+        kind(8, neighbours=3)
 
 
 def test_sum_with_proxy_anchor_and_a_miner():
@@ -45,44 +55,68 @@ def test_sum_with_proxy_anchor_and_a_miner():
     total.backward()
 
 
+@pytest.mark.parametrize(
+    "reducer",
+    [
+        reducers.SumReducer(),
+        reducers.AvgNonZeroReducer(),
+        reducers.DivisorReducer(),
+        reducers.PerAnchorReducer(),
+        reducers.ClassWeightedReducer(torch.ones(6)),
+    ],
+    ids=lambda r: type(r).__name__,
+)
+def test_reducers_leave_the_value_alone(reducer):
+    points, labels = batch()
+    loss = HIERLoss(8, **SMALL, pml_options={"reducer": reducer, "collect_stats": True})
+    loss.hier.manual_seed(0)
+    assert loss(points, labels) == loss.hier.manual_seed(0)(points, labels)
+
+
 def test_reference_set_joins_the_batch():
     points, labels = batch()
     loss = HIERLoss(8, **SMALL)
     loss.hier.manual_seed(2)
     found = loss(points[:16], labels[:16], ref_emb=points[16:], ref_labels=labels[16:])
     assert found == loss.hier.manual_seed(2)(points, labels)
+    loss.hier.manual_seed(2)
+    assert loss(points[:16], ref_emb=points[16:]) == loss.hier.manual_seed(2)(points)
+
+
+def test_reference_set_that_starts_with_the_batch_counts_it_once():
+    points, labels = batch()
+    loss = HIERLoss(8, **SMALL)
+    loss.hier.manual_seed(2)
+    found = loss(points[:16], labels[:16], ref_emb=torch.cat([points[:16], points[16:]]), ref_labels=labels)
+    assert found == loss.hier.manual_seed(2)(points, labels)
 
 
 def test_embedding_regulariser_of_a_hier_loss():
     points, labels = batch()
-    loss = HIERLoss(8, **SMALL, pml_options={"embedding_regularizer": HIERRegularizer(8, mode="paper", **SMALL)})
+    loss = HIERLoss(8, **SMALL, pml_options={"embedding_regularizer": HIERRegularizer(8, mode="paper", num_proxies=16)})
     loss(points, labels).backward()
     assert loss.embedding_regularizer.hier.proxies.grad.abs().sum() > 0
+
+
+def with_regularizer(loss, regularizer, **options):
+    return loss(embedding_regularizer=regularizer, embedding_reg_weight=0.5, **options)
 
 
 @pytest.mark.parametrize(
     "make",
     [
-        lambda r: losses.TripletMarginLoss(embedding_regularizer=r, embedding_reg_weight=0.5),
-        lambda r: losses.ProxyAnchorLoss(6, 8, embedding_regularizer=r, embedding_reg_weight=0.5),
-        lambda r: losses.ContrastiveLoss(
-            distance=distances.CosineSimilarity(),
-            pos_margin=1,
-            neg_margin=0,
-            embedding_regularizer=r,
-            embedding_reg_weight=0.5,
+        lambda r: with_regularizer(losses.TripletMarginLoss, r),
+        lambda r: with_regularizer(losses.ProxyAnchorLoss, r, num_classes=6, embedding_size=8),
+        lambda r: with_regularizer(
+            losses.ContrastiveLoss, r, distance=distances.CosineSimilarity(), pos_margin=1, neg_margin=0
         ),
-        lambda r: losses.CrossBatchMemory(
-            losses.NTXentLoss(embedding_regularizer=r, embedding_reg_weight=0.5), 8, memory_size=48
-        ),
-        lambda r: losses.SupConLoss(
-            reducer=reducers.AvgNonZeroReducer(), embedding_regularizer=r, embedding_reg_weight=0.5
-        ),
+        lambda r: losses.CrossBatchMemory(with_regularizer(losses.NTXentLoss, r), 8, memory_size=48),
+        lambda r: with_regularizer(losses.SupConLoss, r, reducer=reducers.AvgNonZeroReducer()),
     ],
 )
 def test_regulariser_adds_its_weighted_value_to_any_loss(make):
     points, labels = batch()
-    regularizer = HIERRegularizer(8, mode="paper", **SMALL)
+    regularizer = HIERRegularizer(8, **SMALL)
     loss = make(regularizer)
     plain = copy.deepcopy(loss)
     inner = plain.loss if isinstance(plain, losses.CrossBatchMemory) else plain
@@ -95,6 +129,40 @@ def test_regulariser_adds_its_weighted_value_to_any_loss(make):
     with_hier.backward()
     assert regularizer.hier.proxies.grad.abs().sum() > 0
     assert any("hier.proxies" in name for name, _ in loss.named_parameters())
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_regulariser_inside_the_self_supervised_wrapper_sees_what_the_loss_sees(symmetric):
+    points, _ = batch()
+    regularizer = HIERRegularizer(8, **SMALL)
+    loss = losses.SelfSupervisedLoss(with_regularizer(losses.NTXentLoss, regularizer), symmetric=symmetric)
+    plain = losses.SelfSupervisedLoss(losses.NTXentLoss(), symmetric=symmetric)
+    regularizer.hier.manual_seed(0)
+    added = loss(points[:12], points[12:]) - plain(points[:12], points[12:])
+    seen = points if symmetric else points[:12]
+    torch.testing.assert_close(added, 0.5 * regularizer.hier.manual_seed(0)(seen), rtol=1e-4, atol=1e-5)
+
+
+def test_regulariser_and_loss_in_the_distributed_wrapper_outside_a_distributed_run():
+    points, labels = batch()
+    for loss in (HIERLoss(8, **SMALL), with_regularizer(losses.TripletMarginLoss, HIERRegularizer(8, **SMALL))):
+        with pytest.warns(UserWarning, match="non-distributed"):
+            DistributedLossWrapper(loss, efficient=True)(points, labels).backward()
+
+
+def test_wrappers_that_go_by_class_name_refuse_hier_as_a_loss():
+    for wrap in (lambda loss: losses.CrossBatchMemory(loss, 8), losses.SelfSupervisedLoss):
+        with pytest.raises(Exception, match="not supported for HIERLoss"):
+            wrap(HIERLoss(8, **SMALL))
+
+
+def test_half_precision_embeddings_give_float32_except_where_the_library_rounds():
+    points, labels = batch()
+    half = points.detach().bfloat16()
+    regularizer = HIERRegularizer(8, **SMALL)
+    assert regularizer(half).dtype == HIERLoss(8, **SMALL)(half, labels).dtype == torch.float32
+    # the trap that the docstring names
+    assert with_regularizer(losses.NTXentLoss, regularizer)(half, labels).dtype == torch.bfloat16
 
 
 def test_knn_drops_into_inference_model():
