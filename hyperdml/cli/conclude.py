@@ -13,7 +13,7 @@ from hyperdml.errors import Interrupted
 from hyperdml.files import write_atomic
 from hyperdml.training.config import TrainConfig
 from hyperdml.training.embeddings import read_embeddings
-from hyperdml.training.report import comparison, explanation, next_steps, report_markdown, table, text_table
+from hyperdml.training.report import comparison, explanation, next_steps, report_markdown, table, text_table, tree_explanation, tree_table
 from hyperdml.training.result import RunResult
 from hyperdml.training.run import execute
 
@@ -72,10 +72,14 @@ def draw_picture(config: TrainConfig, folder: Path) -> str:
 
 
 def print_result(console: Console, config: TrainConfig, folder: Path, result: RunResult) -> None:
-    """The table, the radius report and where to go from there."""
+    """The tables, the radius report and where to go from there."""
     print(f"\n{text_table(*table(result.rows))}")
     for text in ("", explanation(config), comparison(result.rows), ""):
         console.print(text)
+    if result.trees:
+        print(text_table(*tree_table(result.trees)))
+        for text in ("", tree_explanation(), ""):
+            console.print(text)
     for text in result.radius.lines():
         console.print(f"  {text}")
     console.print(f"\nwritten to {folder}: report.md, disk.png, model/, embeddings.safetensors, metrics.jsonl")

@@ -5,10 +5,12 @@ The functional core is pure: `reciprocal_mask` finds related points, `sample_tri
 that holds the proxies.
 """
 
+from hyperdml.hier.fit import fit_proxies
 from hyperdml.hier.lca import sample_lca
 from hyperdml.hier.loss import hier_triplet_loss
-from hyperdml.hier.module import HIER, HIERTerms
+from hyperdml.hier.module import HIER
+from hyperdml.hier.objectives import HIERTerms
 from hyperdml.hier.sampling import sample_triplets
 from hyperdml.neighbors.reciprocal import reciprocal_mask
 
-__all__ = ["HIER", "HIERTerms", "hier_triplet_loss", "reciprocal_mask", "sample_lca", "sample_triplets"]
+__all__ = ["HIER", "HIERTerms", "fit_proxies", "hier_triplet_loss", "reciprocal_mask", "sample_lca", "sample_triplets"]

@@ -2,160 +2,197 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from hyperdml.geometry import clip_norm, curvature_of, expmap0, pairwise_distance
+from hyperdml.distributed import is_distributed
+from hyperdml.geometry import curvature_of, expmap0, poincare_ball
+from hyperdml.geometry.curvature import Curvature, learnable_ball
 from hyperdml.geometry.maps import check_clip_radius, upcast
-from hyperdml.hier import released
-from hyperdml.hier.lca import check_tau
-from hyperdml.hier.loss import hier_triplet_loss
-from hyperdml.hier.sampling import draw_triplets
-from hyperdml.neighbors.reciprocal import reciprocal_mask
-
-Mode = Literal["official", "paper"]
-Space = Literal["ball", "tangent"]
-
-
-class HIERTerms(NamedTuple):
-    """The two means of the objective: over triplets of samples and over triplets of proxies."""
-
-    samples: Tensor
-    proxies: Tensor
-
-
-@dataclass(frozen=True)
-class _Preset:
-    """Where the paper and the released implementation differ."""
-
-    label_boost: bool
-    k_counts_self: bool
-    anchor_as_negative: bool
-    exclude_pair_lca: bool
-    released_arithmetic: bool
-
-
-_PRESETS: dict[str, _Preset] = {
-    "official": _Preset(
-        label_boost=True,
-        k_counts_self=True,
-        anchor_as_negative=True,
-        exclude_pair_lca=False,
-        released_arithmetic=True,
-    ),
-    "paper": _Preset(
-        label_boost=False,
-        k_counts_self=False,
-        anchor_as_negative=False,
-        exclude_pair_lca=True,
-        released_arithmetic=False,
-    ),
-}
+from hyperdml.hier.fit import fit_proxies
+from hyperdml.hier.objectives import HIERTerms, Levelled, Objective, Reciprocal, SampleLoss
+from hyperdml.hier.presets import Mode, check_choice, settle
+from hyperdml.hier.spaces import Euclidean, Geometry, Hyperbolic, Released, Space, Spherical
+from hyperdml.hier.start import PER_PROXY, RecentEmbeddings
 
 
 class HIER(nn.Module):
-    """Hierarchical regulariser: learnable proxies act as lowest common ancestors of related embeddings.
+    """Hierarchical regulariser: learnable proxies act as lowest common ancestors (LCA) of related embeddings.
 
-    For a batch of points and for the proxies themselves: k-reciprocal neighbours are related; triplets (i, j, k) of
-    two related nodes and a third are drawn; a proxy rho is drawn as ancestor of (i, j) and rho' of (i, j, k); the
-    hinge loss of `hier_triplet_loss` pulls i, j towards rho and k towards rho'. The value is the mean over sample
-    triplets plus the mean over proxy triplets.
+    Triplets (i, j, k) of two related points and a third; a proxy rho is the ancestor of (i, j), a proxy rho' that of
+    (i, j, k); hinges pull i and j towards rho and away from rho', and k towards rho' and away from rho. The modes:
 
-    | | ``mode="official"`` (released code) | ``mode="paper"`` (CVPR text) |
-    |---|---|---|
-    | relatedness of samples | exp(-d), +1 for equal labels | exp(-d), labels unused |
-    | K | counts the point itself | K others |
-    | x_k | any non-reciprocal point, the anchor too | any non-reciprocal point but the anchor |
-    | rho' | from all proxies, triplet masked if rho' = rho | from the proxies without rho |
-    | draws | softmax(-max d / tau), tau 0.1 | the same (Eq. 7 as printed is noise) |
-    | arithmetic | released epsilons, proxy gradient times (1-c|x|^2)^2/4 | exact, plain gradient |
+    | | ``"default"`` (ours) | ``"official"`` (released code) | ``"paper"`` (CVPR text) |
+    |---|---|---|---|
+    | proxies | levels of 8, 32, 128, 512, started from data after a warm-up | 512, random start | 512, random start |
+    | relatedness | exp(-d), +1 for equal labels | exp(-d), +1 for equal labels | exp(-d) |
+    | j | within a cell of the level, by rank | a k-reciprocal neighbour; K counts the point itself | K others |
+    | k | within the cell one level up | any other point, the anchor too | any other point but the anchor |
+    | rho, rho' | nearest (largest distance) at the level, and one level up (the origin on top) | drawn from
+      softmax(-max d / tau) of all proxies; triplet masked if equal | drawn so; rho' from the proxies without rho |
+    | samples | hinge of margin 1, proxies held | hinge of margin 0.1, gradient straight through the draws | the same |
+    | proxies | squared distance to their members, samples held | the hinge, also over triplets of proxies | the same |
+    | arithmetic | exact | released epsilons, proxy gradient times (1-c|x|^2)^2/4 | exact, plain gradient |
 
-    The weight lambda is the caller's: 0.5 in the released scripts, 1 in the paper.
+    `docs/hier.md` goes through the modes line by line, with the reasons. The weight lambda is the caller's: 0.5 in
+    "default" and in the released scripts, 1 in the paper.
 
     Args:
         embedding_size: dimension d of the embeddings.
-        num_proxies: number of hierarchical proxies P.
-        c: curvature magnitude, or a `geoopt.PoincareBall`.
+        num_proxies: number of proxies P ("official", "paper"; 512).
+        mode: "default", "official" or "paper".
+        levels: numbers of proxies, coarse to fine ("default"; 8, 32, 128, 512). The finest should be about the number
+            of classes.
+        c: curvature magnitude, or a `geoopt.PoincareBall`; a learnable one is shared and trained.
         clip_r: clipping radius of the proxies, and of the embeddings if they are given as tangent vectors.
-        mode: "official" or "paper".
-        k: number of neighbours K of the k-reciprocal relation.
-        per_anchor: triplets per anchor.
-        tau: temperature of the LCA draws.
-        margin: hinge margin delta.
+        geometry: "hyperbolic", or the controls "spherical" (2 - 2 cos, HIER_sph in the paper's Table 2) and
+            "euclidean"; these see the embeddings as plain vectors.
         embeddings: "ball" if `forward` gets points of the ball, "tangent" if it gets Euclidean features.
+        manifold_parameters: keep the proxies as points of the ball, a `geoopt.ManifoldParameter` for Riemannian
+            optimisers, instead of tangent vectors at the origin.
+        k: number of neighbours K of the k-reciprocal relation ("official", "paper"; 20).
+        per_anchor: triplets per anchor (50; 20 in "default", shared by the levels).
+        tau: temperature of the LCA draws ("official", "paper"; 0.1).
+        margin: hinge margin (0.1; in "default" 1, spherical 0.25, euclidean 0.4).
+        lca: "softmax", or "printed" for Eq. 7 to the letter, argmax(exp(-max d) + Gumbel noise), where the noise
+            drowns the distances: with 256 proxies 0.45 % of the draws find the true ancestor, by chance 0.39 %.
+        reduction: "mean" over triplets (released), or "sum" (Eq. 9).
+        attraction: weight of the proxies' attraction to their members ("default"; 2).
+        warmup: training steps before the proxies start ("default"; 100), from the embeddings of the latest of them. The
+            value is 0 until then, and until as many embeddings were seen as the finest level has proxies.
+        sample_loss: "lca", or "triplet" for the control: a plain triplet loss on the same samples, which no proxy
+            enters.
 
     Attributes:
-        proxies: (P, d) parameter, tangent vectors at the origin, initialised N(0, 1) / sqrt(d) * 0.9 clip_r.
+        proxies: (P, d) parameter.
+        ball: the learnable ball that was given as c, or None.
 
     Raises:
-        ValueError: an argument is out of range; the message names it.
+        ValueError: an argument is out of range or belongs to another mode; the message names it.
     """
 
     def __init__(
         self,
         embedding_size: int,
-        num_proxies: int = 512,
+        num_proxies: int | None = None,
         *,
-        c: float = 0.1,
+        mode: Mode = "default",
+        levels: Sequence[int] | None = None,
+        c: Curvature = 0.1,
         clip_r: float = 2.3,
-        mode: Mode = "official",
-        k: int = 20,
-        per_anchor: int = 50,
-        tau: float = 0.1,
-        margin: float = 0.1,
-        embeddings: Space = "ball",
+        geometry: Geometry = "hyperbolic",
+        embeddings: Literal["ball", "tangent"] = "ball",
+        manifold_parameters: bool = False,
+        k: int | None = None,
+        per_anchor: int | None = None,
+        tau: float | None = None,
+        margin: float | None = None,
+        lca: Literal["softmax", "printed"] | None = None,
+        reduction: Literal["mean", "sum"] | None = None,
+        attraction: float | None = None,
+        warmup: int | None = None,
+        sample_loss: SampleLoss = "lca",
     ) -> None:
         super().__init__()
-        if mode not in _PRESETS:
-            raise ValueError(f"mode must be one of {sorted(_PRESETS)}, got {mode!r}")
-        if embeddings not in ("ball", "tangent"):
-            raise ValueError(f"embeddings must be 'ball' or 'tangent', got {embeddings!r}")
-        for name, value, lowest in (
-            ("embedding_size", embedding_size, 1),
-            ("num_proxies", num_proxies, 2),
-            ("k", k, 1),
-            ("per_anchor", per_anchor, 1),
-        ):
-            if value < lowest:
-                raise ValueError(f"{name} must be at least {lowest}, got {value}")
-        check_tau(tau)
+        given = {
+            "num_proxies": num_proxies,
+            "levels": levels,
+            "k": k,
+            "per_anchor": per_anchor,
+            "tau": tau,
+            "margin": margin,
+            "lca": lca,
+            "reduction": reduction,
+            "attraction": attraction,
+            "warmup": warmup,
+        }
+        self.options = settle(mode, geometry, given)
+        check_choice("embeddings", embeddings, ("ball", "tangent"))
+        check_choice("sample_loss", sample_loss, ("lca", "triplet"))
+        if embedding_size < 1:
+            raise ValueError(f"embedding_size must be at least 1, got {embedding_size}")
+        if manifold_parameters and geometry != "hyperbolic":
+            raise ValueError(f"manifold_parameters need geometry='hyperbolic', got {geometry!r}")
         check_clip_radius(clip_r)
-        self.c = curvature_of(c)
+        self._c = curvature_of(c)
+        self.ball = learnable_ball(c)
         self.clip_r = clip_r
         self.mode = mode
-        self.k = k
-        self.per_anchor = per_anchor
-        self.tau = tau
-        self.margin = margin
+        self.geometry = geometry
         self.embeddings = embeddings
-        self.proxies = nn.Parameter(torch.randn(num_proxies, embedding_size) * (0.9 * clip_r / embedding_size**0.5))
-        self._preset = _PRESETS[mode]
+        self.sample_loss = sample_loss
+        self.start: RecentEmbeddings | None = None
+        options = dict(self.options)
+        if mode == "default":
+            count = sum(options["levels"])
+            size = PER_PROXY * options["levels"][-1]
+            self.start = RecentEmbeddings(size, embedding_size, options.pop("warmup"))
+            self._objective: Objective = Levelled(**options, sample_loss=sample_loss)
+        else:
+            count = options.pop("num_proxies")
+            self._objective = Reciprocal(**options, sample_loss=sample_loss, as_released=mode == "official")
+        spaces: dict[str, Space] = {"spherical": Spherical(), "euclidean": Euclidean()}
+        ball = Released if mode == "official" else Hyperbolic
+        self._space = spaces.get(geometry) or ball(self.ball or self._c, clip_r)
+        self.manifold_parameters = manifold_parameters
+        start = torch.randn(count, embedding_size) * (0.9 * clip_r / embedding_size**0.5)
+        self.proxies = self._parameter(start)
         self._seen_points = False
         self._seed: int | None = None
         self._generators: dict[torch.device, torch.Generator] = {}
 
+    @property
+    def c(self) -> float:
+        """The curvature magnitude as it stands."""
+        return self._c if self.ball is None else curvature_of(self.ball)
+
     def manual_seed(self, seed: int) -> HIER:
-        """Restart the draws from a seed of their own, on every device; without it they use torch's global state."""
+        """Restart the draws from a seed of their own, on every device; without it they use torch's global state.
+
+        The same seed on all ranks of a distributed run makes their draws equal, on one kind of device.
+        """
         self._seed = seed
         self._generators.clear()
         return self
 
     def proxies_on_ball(self) -> Tensor:
-        """(P, d) the proxies as points of the ball."""
-        return self._to_ball(self.proxies)
+        """(P, d) the proxies as points of the ball.
+
+        Raises:
+            ValueError: the geometry is not hyperbolic.
+        """
+        if self.geometry != "hyperbolic":
+            raise ValueError(f"geometry={self.geometry!r} has no ball")
+        return self._proxy_points()
+
+    @torch.no_grad()
+    def fit_proxies(self, embeddings: Tensor) -> HIER:
+        """Start the proxies of mode "default" from embeddings (`hyperdml.hier.fit_proxies`), and end the warm-up.
+
+        Args:
+            embeddings: (N, d), of the kind that `forward` takes; N at least the size of the finest level.
+
+        Raises:
+            ValueError: the mode has no levels, or there are too few embeddings.
+        """
+        if self.start is None:
+            raise ValueError(f"mode={self.mode!r} has no levels to fit; hyperdml.hier.fit_proxies works for any model")
+        self._start_from(self.start, self._points(embeddings))
+        return self
 
     def terms(self, embeddings: Tensor, labels: Tensor | None = None) -> HIERTerms:
-        """The two terms of the objective.
+        """The two parts of the objective.
 
         Args:
             embeddings: (N, d) points of the ball, or tangent vectors (constructor argument `embeddings`).
-            labels: (N,) integer labels; used by "official" alone. None leaves the label boost out.
+            labels: (N,) integer labels, for the label boost of "default" and "official"; None leaves it out.
 
         Returns:
-            Mean loss over sample triplets, mean loss over proxy triplets. A term without a qualifying anchor is 0.
+            Loss of the samples and loss of the proxies. A part without a triplet is 0, and so are both during the
+            warm-up.
 
         Raises:
             ValueError: shapes do not fit, or the first batch of ball points is not in the ball.
@@ -164,21 +201,12 @@ class HIER(nn.Module):
             raise ValueError(f"expected (N, {self.proxies.shape[1]}) embeddings, got {tuple(embeddings.shape)}")
         if labels is not None and labels.shape != embeddings.shape[:1]:
             raise ValueError(f"expected {len(embeddings)} labels, got shape {tuple(labels.shape)}")
-        if self.embeddings == "tangent":
-            points = self._to_ball(embeddings)
-        else:
-            points = embeddings
-            self._check_once(points)
-        proxies = self.proxies_on_ball()
-        with torch.no_grad():
-            similarity = torch.exp(-self._distance(points, points))
-            if self._preset.label_boost and labels is not None:
-                similarity += labels[:, None] == labels[None]
-        between_proxies = self._distance(proxies, proxies)
-        return HIERTerms(
-            samples=self._term(self._distance(points, proxies), similarity),
-            proxies=self._term(between_proxies, torch.exp(-between_proxies.detach())),
-        )
+        points = self._points(embeddings)
+        if self.start is not None and not self.start.done:
+            if self.training and torch.is_grad_enabled():
+                self._warm_up(self.start, points)
+            return HIERTerms(0 * points.sum(), 0 * self.proxies.sum())
+        return self._objective(self._space, points, labels, self._proxy_points(), self._generator(points.device))
 
     def forward(self, embeddings: Tensor, labels: Tensor | None = None) -> Tensor:
         """Sum of the two `terms`, a scalar."""
@@ -187,47 +215,60 @@ class HIER(nn.Module):
 
     def extra_repr(self) -> str:
         """Constructor arguments, for print(module)."""
-        count, size = self.proxies.shape
+        options = ", ".join(f"{name}={value!r}" for name, value in self.options.items())
         return (
-            f"embedding_size={size}, num_proxies={count}, c={self.c}, clip_r={self.clip_r}, mode={self.mode!r}, "
-            f"k={self.k}, per_anchor={self.per_anchor}, tau={self.tau}, margin={self.margin}"
+            f"embedding_size={self.proxies.shape[1]}, mode={self.mode!r}, geometry={self.geometry!r}, c={self.c}, "
+            f"clip_r={self.clip_r}, {options}"
         )
+
+    def _proxy_points(self) -> Tensor:
+        return self.proxies if self.manifold_parameters else self._space.points(self.proxies)
+
+    def _points(self, embeddings: Tensor) -> Tensor:
+        if self.embeddings == "tangent" or self.geometry != "hyperbolic":
+            return self._space.points(embeddings)
+        self._check_once(embeddings)
+        return embeddings
 
     def _check_once(self, points: Tensor) -> None:
         """Look at the first batch, and only there: a look costs a device synchronisation."""
         if self._seen_points or not len(points):
             return
+        c = self.c
         norm = float(upcast(points.detach()).norm(dim=1).max())
-        if norm >= self.c**-0.5:  # not so for NaN, which is not a matter of spaces
+        if norm >= c**-0.5:  # not so for NaN, which is not a matter of spaces
             raise ValueError(
-                f"an embedding has norm {norm:.4g}, outside the ball of radius {self.c**-0.5:.4g} (c={self.c:g}); map "
+                f"an embedding has norm {norm:.4g}, outside the ball of radius {c**-0.5:.4g} (c={c:g}); map "
                 "features with ToPoincare first, or construct HIER with embeddings='tangent'"
             )
         self._seen_points = True
 
-    def _term(self, dist: Tensor, similarity: Tensor) -> Tensor:
-        generator = self._generator(dist.device)
-        mask = reciprocal_mask(similarity, self.k if self._preset.k_counts_self else self.k + 1)
-        triplets, valid = draw_triplets(
-            mask, self.per_anchor, generator, anchor_as_negative=self._preset.anchor_as_negative
-        )
-        return hier_triplet_loss(
-            dist,
-            triplets.flatten(0, 1),
-            self.tau,
-            self.margin,
-            exclude_pair_lca=self._preset.exclude_pair_lca,
-            weight=valid.repeat_interleave(self.per_anchor),
-            generator=generator,
-        )
+    @torch.no_grad()
+    def _warm_up(self, start: RecentEmbeddings, points: Tensor) -> None:
+        """Remember the batch; when the warm-up ends, start the proxies, equal on all ranks."""
+        start.add(points)
+        if not start.over:
+            return
+        newest = start.newest()
+        newest = newest[newest.isfinite().all(1)]  # a step that overflowed is the training loop's matter
+        if len(newest) >= self.options["levels"][-1]:
+            self._start_from(start, newest)
+            if is_distributed():
+                torch.distributed.broadcast(self.proxies.data, 0)
 
-    def _to_ball(self, u: Tensor) -> Tensor:
-        if self._preset.released_arithmetic:
-            return released.to_ball(u, self.c, self.clip_r)
-        return expmap0(clip_norm(u, self.clip_r), self.c)
+    def _start_from(self, start: RecentEmbeddings, points: Tensor) -> None:
+        found = fit_proxies(points, self.options["levels"], seed=self._seed or 0, space=self._space)
+        self.proxies.copy_(found if self.manifold_parameters else self._space.vectors(found))
+        start.finish()
 
-    def _distance(self, x: Tensor, y: Tensor) -> Tensor:
-        return (released.pairwise_distance if self._preset.released_arithmetic else pairwise_distance)(x, y, self.c)
+    def _parameter(self, tangent: Tensor) -> nn.Parameter:
+        if not self.manifold_parameters:
+            return nn.Parameter(tangent)
+        manifold = self.ball or poincare_ball(self._c)
+        import geoopt
+
+        parameter: nn.Parameter = geoopt.ManifoldParameter(expmap0(tangent, self._c), manifold=manifold)
+        return parameter
 
     def _generator(self, device: torch.device) -> torch.Generator | None:
         if self._seed is None:

@@ -8,11 +8,10 @@ from one matrix product instead of N x P x d Möbius differences:
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
+from hyperdml.geometry.curvature import Curvature, curvature, root
 from hyperdml.geometry.maps import upcast
 from hyperdml.geometry.to_poincare import scale_gradient
 
@@ -20,7 +19,7 @@ EPS = 1e-5
 RIM = 1e-3
 
 
-def to_ball(u: Tensor, c: float, clip_r: float) -> Tensor:
+def to_ball(u: Tensor, c: Curvature, clip_r: float) -> Tensor:
     """Clip, exponential map at the origin, projection and Riemannian gradient scaling, as released.
 
     Args:
@@ -32,15 +31,15 @@ def to_ball(u: Tensor, c: float, clip_r: float) -> Tensor:
         (N, d) points of the ball.
     """
     u = upcast(u)
-    root = math.sqrt(c)
+    sqrt_c = root(curvature(c, u.dtype))
     u = u * (clip_r / (_norm(u) + EPS)).clamp_max(1.0)
     norm = _norm(u).clamp_min(EPS)
-    x = torch.tanh((root * norm).clamp(-15, 15)) * u / (root * norm)
-    x = x * ((1 - RIM) / root / _norm(x).clamp_min(EPS)).clamp_max(1.0)
+    x = torch.tanh((sqrt_c * norm).clamp(-15, 15)) * u / (sqrt_c * norm)
+    x = x * ((1 - RIM) / sqrt_c / _norm(x).clamp_min(EPS)).clamp_max(1.0)
     return scale_gradient(x, c)
 
 
-def pairwise_distance(x: Tensor, y: Tensor, c: float) -> Tensor:
+def pairwise_distance(x: Tensor, y: Tensor, c: Curvature) -> Tensor:
     """``(2 / sqrt(c)) artanh(sqrt(c) |(-x) (+) y|)`` for all pairs, with the released epsilons.
 
     Args:
@@ -55,6 +54,7 @@ def pairwise_distance(x: Tensor, y: Tensor, c: float) -> Tensor:
     with torch.autocast(x.device.type, enabled=False):
         accumulate = out_dtype if x.device.type == "mps" else torch.float64
         x, y = x.to(accumulate), y.to(accumulate)
+        c = curvature(c, accumulate)
         xy = x @ y.T
         x2, y2 = (x * x).sum(-1, keepdim=True), (y * y).sum(-1)[None]
         gap2 = x2 + y2 - 2 * xy
@@ -63,7 +63,7 @@ def pairwise_distance(x: Tensor, y: Tensor, c: float) -> Tensor:
         apart = gap2 > floor
         denominator = 1 - 2 * c * xy + c * c * x2 * y2
         z = (c * torch.where(apart, gap2 * denominator, 1.0)).sqrt() / (denominator + EPS)
-        distance = torch.atanh(z.clamp_max(1 - EPS)) * (2 / math.sqrt(c))
+        distance = torch.atanh(z.clamp_max(1 - EPS)) * (2 / root(c))
         return torch.where(apart, distance, 0.0).to(out_dtype)
 
 

@@ -45,23 +45,34 @@ class MetricLossConfig:
 class HIERConfig:
     """The hierarchical regulariser; curvature and clipping radius are those of the head.
 
+    The other fields are the options of `hyperdml.hier.HIER`; null leaves an option to its mode.
+
     Attributes:
         weight: lambda, the factor of the HIER loss; 0 trains the metric loss alone.
-        mode: "official" (as released) or "paper".
-        num_proxies: number of hierarchical proxies P.
-        k: neighbours K of the k-reciprocal relation.
-        per_anchor: triplets per anchor.
-        tau: temperature of the LCA draws.
-        margin: hinge margin.
+        mode: "default" (levels of proxies), "official" (as released) or "paper".
+        geometry: "hyperbolic", or the controls "spherical" and "euclidean".
+        sample_loss: "lca", or "triplet" for plain triplets on the same samples.
+        manifold_parameters: keep the proxies as points of the ball.
+        levels, attraction, warmup: options of mode "default".
+        num_proxies, k, tau, lca, reduction: options of the modes "official" and "paper".
+        per_anchor, margin: options of all modes.
     """
 
     weight: NonNegativeFloat = 0.5
-    mode: Literal["official", "paper"] = "official"
-    num_proxies: Annotated[int, Field(ge=2)] = 512
-    k: PositiveInt = 20
-    per_anchor: PositiveInt = 50
-    tau: PositiveFloat = 0.1
-    margin: float = 0.1
+    mode: Literal["default", "official", "paper"] = "default"
+    geometry: Literal["hyperbolic", "spherical", "euclidean"] = "hyperbolic"
+    sample_loss: Literal["lca", "triplet"] = "lca"
+    manifold_parameters: bool = False
+    levels: tuple[PositiveInt, ...] | None = None
+    attraction: NonNegativeFloat | None = None
+    warmup: NonNegativeInt | None = None
+    num_proxies: Annotated[int, Field(ge=2)] | None = None
+    k: PositiveInt | None = None
+    tau: PositiveFloat | None = None
+    lca: Literal["softmax", "printed"] | None = None
+    reduction: Literal["mean", "sum"] | None = None
+    per_anchor: PositiveInt | None = None
+    margin: float | None = None
 
 
 @dataclass(frozen=True)
@@ -104,12 +115,16 @@ class EvaluationConfig:
     Attributes:
         ks: the k of Recall@k.
         every: steps between evaluations on the validation classes; 0 for none before the end.
-        control: also train the metric loss alone from the same seed, the row that HIER is compared with.
+        controls: what else is trained from the same seed, for rows to compare HIER with: "metric" (the metric loss
+            alone), "triplet" (a plain triplet loss on HIER's samples in its place), "official" and "paper" (HIER as
+            released and as in the paper, with their weights).
+        draws: draws of each null that the scores of the trees are compared with.
     """
 
     ks: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 2, 4, 8)
     every: NonNegativeInt = 0
-    control: bool = True
+    controls: tuple[Literal["metric", "triplet", "official", "paper"], ...] = ("metric",)
+    draws: Annotated[int, Field(ge=2)] = 10
 
 
 @dataclass(frozen=True)

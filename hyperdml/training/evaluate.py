@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from hyperdml.metrics import retrieval_report
+from hyperdml.metrics import graded_report, retrieval_report
 
 
 def score(
@@ -31,9 +31,16 @@ def score(
         metric: "hyperbolic", "cosine" or "euclidean".
 
     Returns:
-        "R@k" for every k, "MAP@R", and "<level>@1" for every level above the class; shares in [0, 1].
+        "R@k" for every k, "MAP@R", and where there are levels above the class "<level>@1" and "<level> MAP@R" for each
+        of them and "H-AP"; shares in [0, 1].
     """
     report = retrieval_report(points, labels, ks=ks, levels=levels, level_names=level_names, c=c, metric=metric)
     figures = {f"R@{k}": value for k, value in report.recall.items()}
     figures["MAP@R"] = report.map_at_r
-    return figures | {f"{name}@1": report.level_recall[name] for name in reversed(level_names[:-1])}
+    coarse = level_names[-2::-1]
+    if coarse:
+        graded = graded_report(points, levels, level_names, c=c, metric=metric)
+        figures |= {f"{name}@1": report.level_recall[name] for name in coarse}
+        figures |= {f"{name} MAP@R": graded.map_at_r[name] for name in coarse}
+        figures["H-AP"] = graded.hap
+    return figures

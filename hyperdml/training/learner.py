@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import torch
 from torch import Tensor, nn
 
@@ -37,17 +39,9 @@ class Learner(nn.Module):
         self.hier: HIER | None = None
         if config.hier.weight > 0:
             torch.manual_seed(derive_seed(config.seed, "hier"))
-            self.hier = HIER(
-                head.embedding_size,
-                config.hier.num_proxies,
-                c=head.c,
-                clip_r=head.clip_r,
-                mode=config.hier.mode,
-                k=config.hier.k,
-                per_anchor=config.hier.per_anchor,
-                tau=config.hier.tau,
-                margin=config.hier.margin,
-            )
+            options = {field.name: getattr(config.hier, field.name) for field in fields(config.hier)}
+            del options["weight"]
+            self.hier = HIER(head.embedding_size, c=head.c, clip_r=head.clip_r, **options)
         self.hier_weight = config.hier.weight
 
     def losses(self, features: Tensor, labels: Tensor) -> dict[str, Tensor]:

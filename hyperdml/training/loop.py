@@ -29,8 +29,8 @@ Start = Callable[[int], None]
 Monitor = Callable[[int, dict[str, float]], None]
 """Called after every step with the number of finished steps and the step's figures."""
 
-Validate = Callable[[int, EmbeddingModel], None]
-"""Called every `evaluation.every` steps with the number of finished steps and the model."""
+Validate = Callable[[int, Learner], None]
+"""Called every `evaluation.every` steps with the number of finished steps and the modules."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def train(
                 monitor(step + 1, figures)
             done = step + 1
             if validate is not None and config.evaluation.every and done % config.evaluation.every == 0:
-                validate(done, learner.model)
+                validate(done, learner)
             if guard.signal_number is not None or (done % config.checkpoint_every == 0 and done < config.optim.steps):
                 save_checkpoint(checkpoints, done, learner, optimizer, config, time.perf_counter() - start)
             if guard.signal_number is not None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from hyperdml.metrics.nulls import Score
 from hyperdml.training.config import TrainConfig
-from hyperdml.training.result import Row, RunResult
+from hyperdml.training.result import Row, RunResult, TreeRow
+from hyperdml.tree.report import DIRECTIONS, RADII
 
 
 def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
@@ -21,6 +23,37 @@ def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     names = list(rows[0].figures)
     cells = [[row.title, *(f"{100 * row.figures[name]:.1f}" for name in names)] for row in rows]
     return ["unseen classes, %", *names], cells
+
+
+def tree_table(trees: Sequence[TreeRow]) -> tuple[list[str], list[list[str]]]:
+    """Header and cells of the trees' dendrogram purity in per cent, with z-scores.
+
+    Args:
+        trees: trees over the same levels.
+
+    Returns:
+        Column titles, and one list of cells per tree: purity (z against random directions, z against permuted radii).
+    """
+    names = list(reversed(trees[0].report.purity))
+    cells = []
+    for tree in trees:
+        scores = [tree.report.purity[name] for name in names]
+        cells.append([f"{tree.title}, {tree.source}", *(_purity(score) for score in scores)])
+    return ["tree purity, % (z directions, z radii)", *names], cells
+
+
+def _purity(score: Score) -> str:
+    z = ["-" if score.nulls[null].z is None else f"{score.nulls[null].z:.0f}" for null in (DIRECTIONS, RADII)]
+    return f"{100 * score.value:.1f} ({', '.join(z)})"
+
+
+def tree_explanation() -> str:
+    """What the columns of `tree_table` are."""
+    return (
+        "Dendrogram purity of the tree of the proxies on the test images, and how many standard deviations it lies above "
+        "proxies of the same radii in random directions, and above the same directions with the radii permuted. Within 2 "
+        "it is not distinguishable from chance."
+    )
 
 
 def markdown_table(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
@@ -48,16 +81,18 @@ def explanation(config: TrainConfig) -> str:
 
 
 def comparison(rows: Sequence[Row]) -> str:
-    """One sentence on what HIER changed against the control row, or an empty text without one."""
-    if len(rows) < 3:
+    """What the main arm changed against the metric loss alone and against plain triplets; empty without controls."""
+    controls, main = rows[1:-1], rows[-1]
+    names = [name for name in ("R@1", "MAP@R", "H-AP") if name in main.figures]
+    parts = []
+    for control in controls:
+        change = [f"{name} {100 * (main.figures[name] - control.figures[name]):+.1f}" for name in names]
+        parts.append(f"against {control.title} {', '.join(change)}")
+    if not parts:
         return ""
-    control, hier = rows[-2], rows[-1]
-    names = (next(iter(control.figures)), "MAP@R")
-    change = {name: 100 * (hier.figures[name] - control.figures[name]) for name in names}
     return (
-        f"{hier.title} against {control.title}, same seed and steps: "
-        + ", ".join(f"{name} {value:+.1f} points" for name, value in change.items())
-        + ". That is one seed; benchmarks/quickstart_table.py repeats it over several."
+        f"{main.title}, same seed and steps, in points: {'; '.join(parts)}. "
+        "That is one seed; benchmarks/quickstart_table.py repeats it over several."
     )
 
 
@@ -65,12 +100,26 @@ def next_steps(folder: Path, config: TrainConfig) -> list[tuple[str, str]]:
     """Commands worth trying next, each with what it shows."""
     steps = [
         ("hyperdml train quickstart seed=1", "the spread between seeds"),
-        ("hyperdml train quickstart hier.mode=paper hier.weight=1", "HIER as the paper describes it"),
+        ("hyperdml train quickstart 'evaluation.controls=[metric,official]'", "HIER as released beside ours"),
+        ("hyperdml train quickstart hier.weight=2", "more of the coarse levels, less of the class"),
         ("hyperdml train quickstart model.head.kind=scaled", "a head whose images keep their own radii"),
         ("hyperdml train quickstart data.name=folder data.root=PHOTOS", "your images, as PHOTOS/CLASS/IMAGE"),
         (f"hyperdml eval {folder} --metric cosine", "the same embeddings ranked by cosine"),
     ]
     return steps if config.data.name == "emoji" else steps[-1:]
+
+
+def _tree_section(result: RunResult) -> list[str]:
+    if not result.trees:
+        return []
+    main = next(tree for tree in result.trees if tree.title == result.rows[-1].title)  # its proxies come first
+    return [
+        "## Trees",
+        markdown_table(*tree_table(result.trees)),
+        tree_explanation(),
+        f"{main.title}, {main.source}, in full:",
+        "\n".join(f"- {line}" for line in main.report.lines()),
+    ]
 
 
 def report_markdown(folder: Path, config: TrainConfig, result: RunResult, picture_note: str) -> str:
@@ -95,6 +144,7 @@ def report_markdown(folder: Path, config: TrainConfig, result: RunResult, pictur
         markdown_table(*table(result.rows)),
         explanation(config),
         comparison(result.rows),
+        *_tree_section(result),
         "## Radii",
         "\n".join(f"- {line}" for line in result.radius.lines()),
         "## Picture",

@@ -1,4 +1,4 @@
-"""What a run found: the rows of its table and the radius report, and their file."""
+"""What a run found: the rows of its tables and the radius report, and their files."""
 
 from __future__ import annotations
 
@@ -6,10 +6,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from hyperdml.errors import DataError
 from hyperdml.files import write_atomic
 from hyperdml.metrics import RadiusReport
+from hyperdml.tree import ProxyTreeReport
+
+T = TypeVar("T", "ArmResult", "RunResult")
+
+LEARNED = "its proxies"
+FITTED = "k-means after training"
 
 
 @dataclass(frozen=True)
@@ -28,42 +37,83 @@ class Row:
 
 
 @dataclass(frozen=True)
+class TreeRow:
+    """One tree over the test images, with its scores.
+
+    Attributes:
+        title: what was trained.
+        source: where the proxies come from, `LEARNED` or `FITTED`.
+        report: scores and null models.
+    """
+
+    title: str
+    source: str
+    report: ProxyTreeReport
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    """What one arm left: its row and its trees."""
+
+    row: Row
+    trees: tuple[TreeRow, ...]
+
+
+@dataclass(frozen=True)
 class RunResult:
     """What a run found on the test classes.
 
     Attributes:
-        rows: untrained backbone, control, main arm.
+        rows: untrained backbone, controls, main arm.
+        trees: trees of the arms, in the same order.
         radius: radius report of the main arm (of its images alone if it has no proxies).
         images: number of test images.
         classes: number of test classes.
     """
 
     rows: tuple[Row, ...]
+    trees: tuple[TreeRow, ...]
     radius: RadiusReport
     images: int
     classes: int
 
 
+def save_arm(folder: Path, result: ArmResult) -> None:
+    """Write `arm.json`, which marks the arm as finished."""
+    write_atomic(folder / "arm.json", _encode(result))
+
+
+def load_arm(folder: Path) -> ArmResult | None:
+    """Result of a finished arm, or None.
+
+    Raises:
+        DataError: `arm.json` is damaged.
+    """
+    return _read(folder / "arm.json", ArmResult)
+
+
 def save_result(folder: Path, result: RunResult) -> None:
     """Write `results.json`."""
-    write_atomic(folder / "results.json", json.dumps(asdict(result), indent=2).encode() + b"\n")
+    write_atomic(folder / "results.json", _encode(result))
 
 
 def load_result(folder: Path) -> RunResult | None:
     """Result of a finished run, or None.
 
-    Args:
-        folder: run folder.
-
     Raises:
         DataError: `results.json` is damaged.
     """
-    path = folder / "results.json"
+    return _read(folder / "results.json", RunResult)
+
+
+def _encode(result: ArmResult | RunResult) -> bytes:
+    return json.dumps(asdict(result), indent=2).encode() + b"\n"
+
+
+def _read(path: Path, kind: type[T]) -> T | None:
     if not path.is_file():
         return None
     try:
-        stored = json.loads(path.read_text())
-        rows = tuple(Row(**row) for row in stored.pop("rows"))
-        return RunResult(rows=rows, radius=RadiusReport(**stored.pop("radius")), **stored)
-    except (ValueError, TypeError, KeyError) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise DataError(f"cannot read {path}: {error.error_count()} problems, the first: {error.errors()[0]}") from error

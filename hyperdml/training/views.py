@@ -51,6 +51,7 @@ class Views:
                 progress.start("features of the frozen backbone", total)
                 tick = partial(progress.advance, figures={})
                 self.bank = training_features(model, splits.train, config, tick)
+                self._features[id(splits.train)] = self.bank[:, 0]
             for data in evaluated:
                 self._features[id(data)] = backbone_features(model, data, self.size, tick=tick)
             if progress is not None:

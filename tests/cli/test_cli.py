@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,9 +24,10 @@ SMALL = [
     "model.weights=none",
     "model.head.embedding_size=16",
     "batch.size=24",
-    "hier.num_proxies=16",
-    "hier.k=8",
-    "hier.per_anchor=4",
+    "hier.levels=[2,6,16]",
+    "hier.per_anchor=6",
+    "hier.warmup=1",
+    "evaluation.draws=2",
     "optim.views=1",
     "checkpoint_every=3",
 ]
@@ -57,56 +59,71 @@ def finished(tmp_path_factory):
     return folder, out
 
 
+ARMS = ["Proxy Anchor", "Proxy Anchor + triplets of HIER (default)", "Proxy Anchor + HIER (default)"]
+
+
 def row_of(out):
     """The row of the main arm in the printed table."""
-    return next(line for line in out.splitlines() if line.startswith("Proxy Anchor + HIER (official)  "))
+    return next(line for line in out.splitlines() if line.startswith("Proxy Anchor + HIER (default)  "))
 
 
 def test_train_prints_the_table_the_radii_and_what_to_try_next(finished):
     _, out = finished
     lines = out.splitlines()
     start_of_table = next(i for i, line in enumerate(lines) if line.startswith("unseen classes, %"))
-    assert lines[start_of_table].split()[3:] == ["R@1", "R@2", "R@4", "R@8", "MAP@R", "subgroup@1", "group@1"]
-    titles = ["untrained backbone", "Proxy Anchor ", "Proxy Anchor + HIER (official)"]
-    for title, line in zip(titles, lines[start_of_table + 1 : start_of_table + 4], strict=True):
-        assert line.startswith(title)
-        figures = [float(word) for word in line[len("Proxy Anchor + HIER (official)") :].split()]
-        assert len(figures) == 7
+    names = re.split(" {2,}", lines[start_of_table])[1:]
+    levels = ["subgroup@1", "group@1", "subgroup MAP@R", "group MAP@R", "H-AP"]
+    assert names == ["R@1", "R@2", "R@4", "R@8", "MAP@R", *levels]
+    for title, line in zip(["untrained backbone", *ARMS], lines[start_of_table + 1 : start_of_table + 5], strict=True):
+        name, *figures = re.split(" {2,}", line)
+        assert name == title
+        figures = [float(figure) for figure in figures]
+        assert len(figures) == len(names)
         assert all(0 < value <= 100 for value in figures)
         assert figures[:4] == sorted(figures[:4])
+    start_of_trees = next(i for i, line in enumerate(lines) if line.startswith("tree purity, %"))
+    trees = [re.split(" {2,}", line) for line in lines[start_of_trees + 1 : start_of_trees + 6]]
+    assert [name for name, *_ in trees] == [
+        f"{ARMS[0]}, k-means after training",
+        *(f"{arm}, {source}" for arm in ARMS[1:] for source in ("its proxies", "k-means after training")),
+    ]
+    assert all(re.fullmatch(r"\d+\.\d \((-?\d+|-), (-?\d+|-)\)", cell) for _, *cells in trees for cell in cells)
+    assert "not distinguishable from chance" in out
     assert "clipped embeddings: 100.0%" in out
     assert "hyperbolic and cosine ranking agree" in out
     assert "pairs whose best common ancestor is the origin" in out
     assert "try next:" in out
-    assert "Proxy Anchor + HIER (official): 12/12" in out
+    assert "Proxy Anchor + HIER (default): 12/12" in out
 
 
 def test_run_folder(finished):
     run_folder = finished[0] / "runs" / "quickstart"
     assert yaml.safe_load((run_folder / "config.yaml").read_text())["optim"]["steps"] == 12
     records = [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
-    hier = [r for r in records if r["arm"] == "Proxy Anchor + HIER (official)" and "loss" in r]
+    hier = [r for r in records if r["arm"] == "Proxy Anchor + HIER (default)" and "loss" in r]
     assert [r["step"] for r in hier] == list(range(1, 13))
     for r in hier:
         assert r["loss"] == pytest.approx(r["metric"] + 0.5 * (r["hier_samples"] + r["hier_proxies"]), rel=1e-5)
-    assert [r["step"] for r in records if "validation" in r] == [5, 10, 5, 10]
+    assert [r["step"] for r in records if "validation" in r] == [5, 10] * 3
+    assert all(r["radii"]["clipped_fraction"] == 1.0 for r in records if "validation" in r)
+    assert [r["hier_samples"] > 0 for r in hier[:2]] == [False, True]  # one step of warm-up
     control = [r for r in records if r["arm"] == "Proxy Anchor" and "loss" in r]
     assert control[0]["metric"] == hier[0]["metric"]
     results = json.loads((run_folder / "results.json").read_text())
     assert results["rows"][0]["title"] == "untrained backbone"
     assert results["radius"]["clipped_fraction"] == 1.0
-    for place in (run_folder, run_folder / "control"):
+    for place in (run_folder, run_folder / "controls" / "metric", run_folder / "controls" / "triplet"):
         model = EmbeddingModel.from_pretrained(place / "model")
         assert model.config.head.embedding_size == 16
         with safe_open(place / "embeddings.safetensors", framework="pt") as file:
             assert file.get_tensor("points").shape == (210, 16)
             assert file.metadata()["c"] == "0.1"
-            assert ("proxies" in file.keys()) is (place == run_folder)  # noqa: SIM118
+            assert ("proxies" in file.keys()) is (place.name != "metric")  # noqa: SIM118
     assert not list(run_folder.rglob("checkpoints"))
     with Image.open(run_folder / "disk.png") as picture:
         assert np.asarray(picture.convert("L")).std() > 10
     report = (run_folder / "report.md").read_text()
-    assert "| Proxy Anchor + HIER (official) |" in report
+    assert "| Proxy Anchor + HIER (default) |" in report
     assert "disk.png" in report
     packages = json.loads((run_folder / "env.json").read_text())["packages"]
     assert packages["torch"]
@@ -129,10 +146,10 @@ def test_eval_gives_the_figures_of_the_run_and_of_other_distances(finished):
     folder, out = finished
     code, table, _ = run("eval", "runs/quickstart", cwd=folder)
     assert code == 0
-    figures = table.splitlines()[-1].split()[-7:]
-    assert figures == row_of(out).split()[-7:]
+    figures = table.splitlines()[-1].split()[-10:]
+    assert figures == row_of(out).split()[-10:]
     # every image is clipped to one sphere: cosine ranks alike
-    assert run("eval", "runs/quickstart", "--metric", "cosine", cwd=folder)[1].splitlines()[-1].split()[-7:] == figures
+    assert run("eval", "runs/quickstart", "--metric", "cosine", cwd=folder)[1].splitlines()[-1].split()[-10:] == figures
 
 
 def test_resume_of_a_finished_run_reports_it_again(finished):
@@ -143,7 +160,7 @@ def test_resume_of_a_finished_run_reports_it_again(finished):
     table = [
         line
         for line in out.splitlines()
-        if line.startswith(("untrained", "Proxy Anchor   ", "Proxy Anchor + HIER (official) "))
+        if line.startswith(("untrained", "Proxy Anchor   ", "Proxy Anchor + HIER (default) "))
     ]
     assert all(line in again for line in table)
 
@@ -173,7 +190,7 @@ def test_interrupt_and_resume(tmp_path, number):
     code, out, err = run("resume", "cut", cwd=tmp_path)
     assert code == 0, err
     records = [json.loads(line) for line in (tmp_path / "cut" / "metrics.jsonl").read_text().splitlines()]
-    for arm in ("Proxy Anchor", "Proxy Anchor + HIER (official)"):
+    for arm in ("Proxy Anchor", "Proxy Anchor + HIER (default)"):
         assert [r["step"] for r in records if r["arm"] == arm and "loss" in r] == list(range(1, 121))
     assert not list((tmp_path / "cut").rglob(".*.part"))
     assert row_of(out)
@@ -372,5 +389,5 @@ def test_small_commands(tmp_path):
     assert run("--version", cwd=tmp_path)[1].strip() == "0.1.0"
     assert "quickstart" in run("recipes", "list", cwd=tmp_path)[1]
     shown = run("recipes", "show", "quickstart", "--full", cwd=tmp_path)[1]
-    assert yaml.safe_load(shown)["hier"]["tau"] == 0.1
+    assert yaml.safe_load(shown)["optim"]["clip_value"] == 10
     assert "1068 emoji" in run("datasets", "list", cwd=tmp_path)[1]

@@ -5,8 +5,9 @@ import copy
 import pytest
 import torch
 
-from hyperdml.geometry import ToPoincare, poincare_ball
-from hyperdml.hier import HIER
+from hyperdml.geometry import ToPoincare, pairwise_distance, poincare_ball
+from hyperdml.hier import HIER, fit_proxies
+from hyperdml.hier.levels import level_triplets
 
 
 def batch(n=24, d=8, dtype=torch.float32):
@@ -14,27 +15,43 @@ def batch(n=24, d=8, dtype=torch.float32):
     return points, torch.arange(n) // 2
 
 
-def small(**options):
-    return HIER(8, 20, **{"k": 6, "per_anchor": 5, **options})
+LEVELS = (2, 6, 20)
 
 
-@pytest.mark.parametrize("mode", ["official", "paper"])
-def test_value_and_gradients_are_finite(mode):
+def small(mode="official", **options):
+    """A small module of a mode; in mode "default" its warm-up is over."""
+    if mode == "default":
+        made = HIER(8, **{"mode": mode, "levels": LEVELS, "per_anchor": 6, **options})
+        generator = torch.Generator().manual_seed(5)
+        vectors = torch.randn(60, 8, generator=generator)
+        return made.fit_proxies(vectors if made.embeddings == "tangent" else ToPoincare()(3 * vectors))
+    return HIER(8, **{"mode": mode, "num_proxies": 20, "k": 6, "per_anchor": 5, **options})
+
+
+MODES = ["default", "official", "paper"]
+GEOMETRIES = ["hyperbolic", "spherical", "euclidean"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+@pytest.mark.parametrize("sample_loss", ["lca", "triplet"])
+def test_value_and_gradients_are_finite(mode, geometry, sample_loss):
     points, labels = batch()
-    hier = small(mode=mode)
+    hier = small(mode=mode, geometry=geometry, sample_loss=sample_loss, margin=1.0)
     terms = hier.terms(points, labels)
     (terms.samples + terms.proxies).backward()
     assert terms.samples > 0
-    assert terms.proxies > 0
-    for grad in (points.grad, hier.proxies.grad):
+    control = sample_loss == "triplet" and mode != "default"
+    assert (terms.proxies > 0) is not control  # plain triplets have no proxies; in "default" these follow the images
+    for grad, moves in ((points.grad, True), (hier.proxies.grad, not control)):
         assert grad.isfinite().all()
-        assert (grad != 0).any()
+        assert bool((grad != 0).any()) is moves
 
 
-def test_labels_matter_in_official_mode_only():
+def test_labels_matter_except_in_paper_mode():
     points, labels = batch()
     shuffled = labels.flip(0) // 3
-    for mode, matters in (("official", True), ("paper", False)):
+    for mode, matters in (("default", True), ("official", True), ("paper", False)):
         hier = small(mode=mode)
         values = [hier.manual_seed(1).terms(points, y).samples.item() for y in (labels, shuffled, None)]
         assert (len(set(values)) == 3) is matters
@@ -58,11 +75,13 @@ def test_tangent_input_is_mapped():
     assert hier.manual_seed(0)(ToPoincare()(u), labels) == tangent.manual_seed(0)(u, labels)
 
 
-@pytest.mark.parametrize("mode", ["official", "paper"])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+@pytest.mark.parametrize("sample_loss", ["lca", "triplet"])
 @pytest.mark.parametrize(
-    "case", ["one point", "two points", "no points", "one class", "all equal", "k beyond the batch"]
+    "case", ["one point", "two points", "no points", "one class", "all different", "all equal", "k beyond the batch"]
 )
-def test_degenerate_batches(mode, case):
+def test_degenerate_batches(mode, geometry, sample_loss, case):
     points, labels = batch()
     points = points.detach()
     if case == "all equal":
@@ -71,7 +90,10 @@ def test_degenerate_batches(mode, case):
     points, labels = points[:n].requires_grad_(), labels[:n]
     if case == "one class":
         labels = torch.zeros_like(labels)
-    hier = small(mode=mode, k=500 if case == "k beyond the batch" else 6)
+    if case == "all different":
+        labels = torch.arange(n)
+    options = {"k": 500} if case == "k beyond the batch" and mode != "default" else {}
+    hier = small(mode=mode, geometry=geometry, sample_loss=sample_loss, **options)
     value = hier(points, labels)
     value.backward()
     assert value.isfinite()
@@ -110,7 +132,7 @@ def test_training_lowers_the_loss_of_free_points():
 
 
 def test_copies_state_and_text():
-    hier = small().manual_seed(3)
+    hier = small(mode="official").manual_seed(3)
     hier(*batch())
     twin = copy.deepcopy(hier)
     assert torch.equal(twin.proxies, hier.proxies)
@@ -120,7 +142,7 @@ def test_copies_state_and_text():
 
 
 def test_start_of_the_proxies_is_the_released_one():
-    proxies = HIER(128, 4000).proxies.detach()
+    proxies = HIER(128, 4000, mode="official").proxies.detach()
     assert float(proxies.norm(dim=1).mean()) == pytest.approx(0.9 * 2.3, rel=0.01)
 
 
@@ -131,18 +153,31 @@ def test_takes_geoopts_ball():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mode": "default"}, r"mode must be one of \['official', 'paper'\], got 'default'"),
-        ({"embeddings": "sphere"}, "embeddings must be 'ball' or 'tangent', got 'sphere'"),
+        ({"mode": "tree"}, "mode must be one of 'default', 'official', 'paper', got 'tree'"),
+        ({"embeddings": "sphere"}, "embeddings must be one of 'ball', 'tangent', got 'sphere'"),
+        ({"geometry": "flat"}, "geometry must be one of 'hyperbolic', 'spherical', 'euclidean', got 'flat'"),
+        ({"sample_loss": "hinge"}, "sample_loss must be one of"),
+        ({"embedding_size": 0}, "embedding_size must be at least 1"),
         ({"k": 0}, "k must be at least 1, got 0"),
         ({"per_anchor": 0}, "per_anchor must be at least 1"),
         ({"num_proxies": 1}, "num_proxies must be at least 2"),
         ({"tau": 0.0}, "tau must be positive"),
+        ({"margin": float("nan")}, "margin must be finite"),
+        ({"lca": "argmax"}, "lca must be one of 'softmax', 'printed', got 'argmax'"),
+        ({"reduction": "median"}, "reduction must be one of 'mean', 'sum', got 'median'"),
         ({"c": -1.0}, "curvature c must be positive"),
+        ({"clip_r": 0.0}, "clip_r must be positive"),
+        ({"levels": (4, 8)}, r"mode='official' has no option 'levels'; it takes num_proxies, k, "),
+        ({"geometry": "spherical", "manifold_parameters": True}, "manifold_parameters need geometry='hyperbolic'"),
+        ({"mode": "default", "num_proxies": 20}, "mode='default' has no option 'num_proxies'; it takes levels, "),
+        ({"mode": "default", "levels": (8, 8)}, r"increasing positive numbers of proxies, .* got \(8, 8\)"),
+        ({"mode": "default", "warmup": -1}, "warmup must be at least 0, got -1"),
+        ({"mode": "default", "attraction": -1.0}, "attraction must not be negative"),
     ],
 )
 def test_refuses_settings(options, message):
     with pytest.raises(ValueError, match=message):
-        HIER(**{"embedding_size": 8, "num_proxies": 20, **options})
+        HIER(**{"embedding_size": 8, "mode": "official", **options})
 
 
 def test_features_given_as_points_are_recognised():
@@ -162,8 +197,174 @@ def test_refuses_input_of_another_shape():
         small()(points, labels[:3])
 
 
-@pytest.mark.gpu
-def test_gpu():
+def warming(**options):
+    return HIER(8, levels=LEVELS, **{"warmup": 3, "per_anchor": 6, **options}).manual_seed(0)
+
+
+def test_warm_up_is_worth_nothing_then_the_proxies_start_from_what_it_saw():
+    hier = warming()
+    before = hier.proxies.detach().clone()
+    seen = []
+    for _ in range(3):
+        points, labels = batch()
+        seen.append(points.detach())
+        value = hier(points, labels)
+        value.backward()
+        assert value == 0
+        assert (points.grad == 0).all()
+    expected = fit_proxies(torch.cat(seen), LEVELS, c=0.1, seed=0)
+    torch.testing.assert_close(hier.proxies_on_ball(), expected)
+    assert not torch.equal(hier.proxies, before)
+    assert len(hier.start.rows) == 0  # the memory is let go
+    assert hier(*batch()) > 0
+
+
+def test_warm_up_counts_training_steps_alone_and_waits_for_enough_points():
+    hier = warming()
+    for _ in range(5):
+        hier.eval()(*batch())
+        with torch.no_grad():
+            hier.train()(*batch())
+    assert hier.start.seen_steps == 0
+    for _ in range(6):
+        assert hier(*batch(n=3)) == 0
+    assert hier.start.seen_points == 18  # of 20, which the finest level needs
+    hier(*batch(n=3))
+    assert hier.start.done
+
+
+def test_the_memory_keeps_the_newest():
+    hier = warming(warmup=50)
+    batches = [batch(n=50)[0].detach() for _ in range(9)]
+    for points in batches:
+        hier(points)
+    kept = {tuple(row) for row in hier.start.newest().tolist()}
+    assert kept == {tuple(row) for row in torch.cat(batches)[-320:].tolist()}  # 16 for each of 20 proxies
+
+
+def test_resuming_a_warm_up_ends_in_the_same_proxies():
+    batches = [batch() for _ in range(4)]
+    whole = warming()
+    for points, labels in batches:
+        whole(points, labels)
+    for stop in (1, 2, 3):
+        first = warming()
+        for points, labels in batches[:stop]:
+            first(points, labels)
+        second = warming()
+        second.load_state_dict(first.state_dict())
+        for points, labels in batches[stop:]:
+            second(points, labels)
+        assert torch.equal(second.proxies, whole.proxies)
+        assert second.start.done
+
+
+def test_default_mode_holds_the_proxies_in_the_hinge_and_the_samples_in_the_attraction():
     points, labels = batch()
-    hier = small().cuda()
-    assert hier.manual_seed(0)(points.detach().cuda(), labels.cuda()).isfinite()
+    hier = small(mode="default")
+    terms = hier.terms(points, labels)
+    on_points, on_proxies = torch.autograd.grad(
+        terms.samples, [points, hier.proxies], retain_graph=True, allow_unused=True
+    )
+    assert on_proxies is None
+    assert (on_points != 0).any()
+    on_points, on_proxies = torch.autograd.grad(terms.proxies, [points, hier.proxies], allow_unused=True)
+    assert on_points is None
+    assert (on_proxies != 0).any()
+
+
+def test_control_uses_the_same_samples_as_the_hinge():
+    """Plain triplets of the same seed: written out over the triplets that the module draws."""
+    points, labels = batch()
+    hier = small(mode="default", sample_loss="triplet").manual_seed(4)
+    own = pairwise_distance(points, points, 0.1)
+    similarity = torch.exp(-own.detach()) + (labels[:, None] == labels[None])
+    i, j, k = level_triplets(similarity, LEVELS, 2, torch.Generator().manual_seed(4)).flatten(0, 2).T
+    expected = (own[i, j] - own[i, k] + 1).clamp_min(0).mean()
+    torch.testing.assert_close(hier.terms(points, labels).samples, expected)
+
+
+def test_fit_proxies_belongs_to_default_mode():
+    with pytest.raises(ValueError, match="mode='official' has no levels to fit"):
+        small(mode="official").fit_proxies(batch()[0].detach())
+    with pytest.raises(ValueError, match="fitting 20 proxies needs"):
+        warming().fit_proxies(batch(n=10)[0].detach())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_manifold_parameters(mode):
+    """Proxies as points of the ball: the same values as tangent vectors, and Riemannian Adam keeps them inside."""
+    import geoopt
+
+    points, labels = batch()
+    tangent = small(mode=mode)
+    ball = small(mode=mode, manifold_parameters=True)
+    assert isinstance(ball.proxies, geoopt.ManifoldParameter)
+    assert ball.proxies.manifold.c.item() == pytest.approx(0.1)
+    with torch.no_grad():
+        ball.proxies.copy_(tangent.proxies_on_ball())
+    values = [hier.manual_seed(1)(points, labels) for hier in (tangent, ball)]
+    torch.testing.assert_close(*values)
+    optimizer = geoopt.optim.RiemannianAdam(ball.parameters(), lr=0.5)
+    before = ball.proxies.detach().clone()
+    for _ in range(5):
+        optimizer.zero_grad()
+        ball(points.detach(), labels).backward()
+        optimizer.step()
+    assert not torch.equal(before, ball.proxies)
+    assert (ball.proxies.norm(dim=1) < 0.1**-0.5).all()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_learnable_curvature_is_shared_and_trained(mode):
+    layer = ToPoincare(0.1, learn_curvature=True)
+    hier = small(mode=mode, c=layer.manifold)
+    assert hier.ball is layer.manifold
+    u, labels = 0.5 * torch.randn(24, 8), torch.arange(24) // 2
+    before = hier.c
+    assert before == pytest.approx(0.1)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=0.1)
+    hier.manual_seed(2)(layer(u), labels).backward()
+    assert layer.manifold.isp_c.grad.isfinite()
+    optimizer.step()
+    assert hier.c != before
+    assert hier.c == pytest.approx(float(layer.c.detach()))
+    assert copy.deepcopy(hier).c == hier.c
+
+
+def test_spherical_values_do_not_depend_on_norms():
+    u, labels = torch.randn(24, 8), torch.arange(24) // 2
+    hier = small(geometry="spherical", embeddings="tangent")
+    stretched = u * torch.rand(24, 1).add(0.5)
+    values = [hier.manual_seed(0)(x, labels) for x in (u, stretched, ToPoincare()(stretched))]
+    torch.testing.assert_close(values[0], values[1])
+    torch.testing.assert_close(values[0], values[2])
+
+
+def test_reduction_sum_and_printed_draws():
+    points, labels = batch()
+    values = {}
+    for name, options in {"mean": {}, "sum": {"reduction": "sum"}, "printed": {"lca": "printed"}}.items():
+        torch.manual_seed(0)
+        values[name] = small(mode="paper", **options).manual_seed(0).terms(points, labels)
+    triplets = (values["sum"].proxies / values["mean"].proxies).item()
+    assert triplets == pytest.approx(5 * round(triplets / 5), abs=1e-2)  # five for every anchor that qualifies
+    assert 5 <= triplets <= 100
+    assert values["printed"].samples != values["mean"].samples
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("mode", MODES)
+def test_gpu_without_waiting_for_the_device(mode):
+    points, labels = batch()
+    points, labels = points.detach().cuda().requires_grad_(), labels.cuda()
+    hier = small(mode=mode).cuda().manual_seed(0)
+    hier(points, labels).backward()  # looks at the first batch
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        value = hier(points, labels)
+        value.backward()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert value.isfinite()
+    assert points.grad.isfinite().all()

@@ -25,7 +25,7 @@ def config(**changes):
         "data": {"subset": "tiny", "image_size": 32},
         "model": {"backbone": "test_efficientnet", "weights": "none", "head": {"embedding_size": 16}},
         "batch": {"size": 24},
-        "hier": {"num_proxies": 16, "k": 8, "per_anchor": 4},
+        "hier": {"levels": [2, 6, 16], "per_anchor": 6, "warmup": 2},
         "optim": {"steps": 6, "lr": 1e-3, "class_proxy_lr_mult": 100.0},
     }
     for key, value in changes.items():
@@ -185,8 +185,8 @@ def test_older_checkpoints_are_removed_and_the_newest_is_loaded(data, tmp_path):
 
 def test_changed_configuration_is_refused_with_its_keys(data, tmp_path):
     train(config(checkpoint_every=2), data.train, tmp_path)
-    with pytest.raises(ConfigError, match=r"the configuration changed since .*: hier.k, optim.lr"):
-        train(config(checkpoint_every=2, hier={"k": 9}, optim={"lr": 1e-2}), data.train, tmp_path)
+    with pytest.raises(ConfigError, match=r"the configuration changed since .*: hier.per_anchor, optim.lr"):
+        train(config(checkpoint_every=2, hier={"per_anchor": 9}, optim={"lr": 1e-2}), data.train, tmp_path)
 
 
 def test_damaged_checkpoints_are_detected(data, tmp_path):

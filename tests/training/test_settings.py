@@ -28,8 +28,8 @@ def test_quickstart_has_the_released_constants():
     config = load_config("quickstart")
     head, hier, optim = config.model.head, config.hier, config.optim
     assert (head.c, head.clip_r, head.kind, head.riemannian_gradient) == (0.1, 2.3, "released", True)
-    assert (hier.weight, hier.mode, hier.num_proxies, hier.k) == (0.5, "official", 512, 20)
-    assert (hier.per_anchor, hier.tau, hier.margin) == (50, 0.1, 0.1)
+    assert (hier.weight, hier.mode, hier.geometry) == (0.5, "default", "hyperbolic")
+    assert config.evaluation.controls == ("metric", "triplet")
     assert (optim.class_proxy_lr_mult, optim.hier_proxy_lr_mult, optim.clip_value) == (1e4, 50, 10)
     assert config.batch.per_class == 2
 
@@ -54,9 +54,10 @@ def test_overrides_reach_nested_keys_and_are_converted():
         ("seed=abc", "seed: .*got 'abc'"),
         ("optim.steps=0", "optim.steps: .*greater than 0, got 0"),
         ("optim.lr=-1", "optim.lr"),
-        ("hier.mode=default", "hier.mode: .*'official' or 'paper', got 'default'"),
+        ("hier.mode=tree", "hier.mode: .*'default', 'official' or 'paper', got 'tree'"),
         ("optim=3", "optim is a section"),
-        ("hier.k.x=3", "'k' is a value, not a section"),
+        ("hier.mode.x=3", "'mode' is a value, not a section"),
+        ("hier.k.x=3", "hier.k: .*integer"),
         ("data.image_size=64.5", "data.image_size"),
         ("evaluation.ks=[1, [2", "not valid YAML"),
         ("evaluation.ks=[]", "evaluation.ks"),

@@ -1,0 +1,72 @@
+"""The arms of a run: what is trained beside the configuration that was asked for, to compare it with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hyperdml.errors import ConfigError
+from hyperdml.training.config import HIERConfig, TrainConfig
+
+CONTROLS: dict[str, Callable[[HIERConfig], HIERConfig]] = {
+    "metric": lambda hier: replace(hier, weight=0.0),
+    "triplet": lambda hier: replace(hier, sample_loss="triplet"),
+    "official": lambda hier: HIERConfig(weight=0.5, mode="official"),
+    "paper": lambda hier: HIERConfig(weight=1.0, mode="paper"),
+}
+"""Settings of the regulariser for each control, from those of the run."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One training of a run.
+
+    Attributes:
+        title: what is trained, for tables.
+        config: its configuration.
+        folder: where its model and embeddings go.
+    """
+
+    title: str
+    config: TrainConfig
+    folder: Path
+
+
+def arms_of(config: TrainConfig, folder: Path) -> list[Arm]:
+    """The controls of a run in their order, then the run itself. A control equal to the run is left out.
+
+    Args:
+        config: the run.
+        folder: run folder; the controls live in `controls/NAME` in it.
+
+    Raises:
+        ConfigError: a control is listed twice.
+    """
+    names = config.evaluation.controls
+    if len(set(names)) < len(names):
+        raise ConfigError(f"evaluation.controls lists a control twice: {', '.join(names)}")
+    main = Arm(arm_title(config), config, folder)
+    found = []
+    for name in names if config.hier.weight > 0 else ():
+        settings = replace(config, hier=CONTROLS[name](config.hier))
+        if settings.hier != config.hier:
+            found.append(Arm(arm_title(settings), settings, folder / "controls" / name))
+    return [*found, main]
+
+
+def arm_title(config: TrainConfig) -> str:
+    """What a configuration trains, for example "Proxy Anchor + HIER (default)"."""
+    metric, hier = loss_title(config.metric_loss.name), config.hier
+    if hier.weight == 0:
+        return metric
+    where = "" if hier.geometry == "hyperbolic" else f", {hier.geometry}"
+    if hier.sample_loss == "triplet":
+        return f"{metric} + triplets of HIER ({hier.mode}{where})"
+    return f"{metric} + HIER ({hier.mode}{where})"
+
+
+def loss_title(name: str) -> str:
+    """Readable name of a metric loss: "ProxyAnchorLoss" gives "Proxy Anchor"."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.removesuffix("Loss"))
