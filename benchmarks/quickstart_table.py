@@ -1,8 +1,8 @@
-"""The quickstart table over several seeds: mean, spread, and the paired difference that HIER makes.
+"""The quickstart table over several seeds: means, spreads, paired differences with intervals, trees beside their nulls.
 
-    python benchmarks/quickstart_table.py --seeds 5
+    python benchmarks/quickstart_table.py --seeds 5 'evaluation.controls=[metric,triplet,spherical,euclidean,official]'
 
-Prints the table, and writes docs/results.md and docs/results/quickstart.json. A seed sets the start of head and
+Prints the tables, and writes docs/results.md and docs/results/quickstart.json. A seed sets the start of head and
 proxies, the augmented views, the batches, the triplets and the noise; the split of the classes is fixed. The test
 classes are scored once per row and seed.
 """
@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import platform
+import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -26,6 +28,15 @@ from hyperdml.training.report import markdown_table
 from hyperdml.training.result import RunResult
 from hyperdml.training.run import execute
 from hyperdml.training.settings import load_config
+from hyperdml.tree.report import DIRECTIONS, LABELS, RADII
+
+TREES = (
+    "Trees over the test images: of the learned proxies, and of proxies fitted to the training embeddings afterwards "
+    "(`hyperdml.hier.fit_proxies`, k-means per level). Purity is dendrogram purity; z is the distance from a null "
+    "model in its standard deviations: random directions of the same radii, labels shuffled, radii permuted among the "
+    "proxies. LCA correlation is Spearman's between the radius of a pair's common ancestor and the number of levels "
+    "that the pair shares."
+)
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -73,7 +84,10 @@ def summarise(results: Sequence[RunResult]) -> str:
         [title, *(f"{m:.1f} ± {s:.1f}" for m, s in zip(figures[:, i].mean(0), spread[i], strict=True))]
         for i, title in enumerate(titles)
     ]
-    pairs = [(len(titles) - 1, len(titles) - 2), (len(titles) - 2, 0)]
+    metric = 1  # the metric loss alone is the first control
+    pairs = [(row, metric) for row in range(metric + 1, len(titles))]
+    pairs += [(len(titles) - 1, row) for row in range(metric + 1, len(titles) - 1)]
+    pairs.append((metric, 0))
     changes = []
     for a, b in pairs:
         gap = figures[:, a] - figures[:, b]
@@ -82,6 +96,37 @@ def summarise(results: Sequence[RunResult]) -> str:
     return (
         f"{markdown_table(['unseen classes, %, mean ± sd', *names], cells)}\n\n"
         f"{markdown_table(['paired by seed, points, mean ± 95 % interval', *names], changes)}"
+    )
+
+
+def trees(results: Sequence[RunResult]) -> str:
+    """Markdown: dendrogram purity of every tree, its z-scores, and what is left of it over each null, over seeds."""
+    first = results[0].trees
+    levels = list(reversed(first[0].report.purity))
+    cells, gaps = [], []
+    for index, tree in enumerate(first):
+        reports = [result.trees[index].report for result in results]
+        row, gap_row = [f"{tree.title}, {tree.source}"], [f"{tree.title}, {tree.source}"]
+        for level in levels:
+            scores = [report.purity[level] for report in reports]
+            z = [
+                np.mean([math.nan if score.nulls[null].z is None else score.nulls[null].z for score in scores])
+                for null in (DIRECTIONS, LABELS, RADII)
+            ]
+            row.append(f"{100 * np.mean([s.value for s in scores]):.1f} ({z[0]:.0f}, {z[1]:.0f}, {z[2]:.1f})")
+            gap = np.array([100 * (score.value - score.nulls[RADII].mean) for score in scores])
+            gap_row.append(f"{gap.mean():+.1f} ± {interval(gap):.1f}")
+        lca = [report.lca_correlation for report in reports if report.lca_correlation is not None]
+        left = np.array([score.value - score.nulls[RADII].mean for score in lca])
+        gap_row += [f"{np.mean([s.value for s in lca]):.2f}", f"{left.mean():+.2f} ± {interval(left):.2f}"]
+        depth = np.mean([report.depth for report in reports])
+        cells.append([*row, f"{depth:.1f}"])
+        gaps.append(gap_row)
+    purity = "tree purity, %, mean over seeds (mean z: directions, labels, radii)"
+    left_over = "purity minus that of permuted radii, points, mean ± 95 % interval"
+    return (
+        f"{markdown_table([purity, *levels, 'depth'], cells)}\n\n"
+        f"{markdown_table([left_over, *levels, 'LCA correlation', 'minus permuted'], gaps)}"
     )
 
 
@@ -103,17 +148,20 @@ def radii(results: Sequence[RunResult]) -> str:
 
 
 def verdict(results: Sequence[RunResult]) -> str:
-    """What the paired R@1 difference says, in one sentence."""
-    gap = np.array([100 * (r.rows[-1].figures["R@1"] - r.rows[-2].figures["R@1"]) for r in results])
-    half = interval(gap)
-    title = results[0].rows[-1].title
-    if not np.isfinite(half):
-        return f"{title}: one seed says nothing about a difference of {gap.mean():+.2f} points R@1."
-    low, high = gap.mean() - half, gap.mean() + half
-    span = f"{gap.mean():+.2f} points, 95 % interval {low:+.2f} to {high:+.2f}, {len(gap)} seeds"
-    if abs(gap.mean()) <= half:
-        return f"{title} makes no difference to Recall@1 that these seeds can show: {span}."
-    return f"{title} {'raises' if gap.mean() > 0 else 'lowers'} Recall@1 here: {span}."
+    """What the main arm does to each figure against the metric loss alone, one sentence a figure."""
+    lines = []
+    for name in ("R@1", "group MAP@R", "H-AP"):
+        gap = np.array([100 * (r.rows[-1].figures[name] - r.rows[1].figures[name]) for r in results])
+        half = interval(gap)
+        span = f"{gap.mean():+.2f} points, 95 % interval {gap.mean() - half:+.2f} to {gap.mean() + half:+.2f}"
+        if not np.isfinite(half):
+            change = "one seed says nothing about it"
+        elif abs(gap.mean()) <= half:
+            change = "no difference that these seeds can show"
+        else:
+            change = "rises" if gap.mean() > 0 else "falls"
+        lines.append(f"- {name}: {change} ({span}, {len(gap)} seeds)")
+    return f"{results[0].rows[-1].title} against {results[0].rows[1].title}:\n\n" + "\n".join(lines)
 
 
 def main() -> None:
@@ -128,7 +176,8 @@ def main() -> None:
         print(f"seed {seed}", flush=True)
         results.append(run_seed(arguments.recipe, arguments.overrides, seed))
         print("   ", [round(100 * row.figures["R@1"], 1) for row in results[-1].rows], flush=True)
-    command = " ".join(["python benchmarks/quickstart_table.py --seeds", str(arguments.seeds), *arguments.overrides])
+    overrides = [shlex.quote(word) for word in arguments.overrides]
+    command = " ".join(["python benchmarks/quickstart_table.py --seeds", str(arguments.seeds), *overrides])
     seconds = {row.title: np.mean([r.rows[i].seconds for r in results]) for i, row in enumerate(results[0].rows)}
     packages = environment()["packages"]
     frozen = load_config(arguments.recipe, arguments.overrides).optim.freeze_backbone
@@ -142,7 +191,9 @@ def main() -> None:
             f"(torch {packages['torch']}, {platform.machine()}, {environment()['torch_threads']} threads).",
             summarise(results),
             verdict(results),
-            "Radius report of the HIER row:\n\n" + radii(results),
+            TREES,
+            trees(results),
+            f"Radius report of the last row ({results[0].rows[-1].title}):\n\n" + radii(results),
         ]
     )
     print(f"\n{text}")

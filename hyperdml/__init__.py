@@ -11,21 +11,33 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hyperdml.geometry import ToPoincare as ToPoincare
     from hyperdml.hier import HIER as HIER
+    from hyperdml.hier import fit_proxies as fit_proxies
+    from hyperdml.integrations import GatheredLoss as GatheredLoss
     from hyperdml.integrations import HIERLoss as HIERLoss
     from hyperdml.integrations import HIERRegularizer as HIERRegularizer
+    from hyperdml.integrations import PoincareDistance as PoincareDistance
+    from hyperdml.integrations import ReciprocalNeighborMiner as ReciprocalNeighborMiner
+    from hyperdml.integrations import parametrize_on_ball as parametrize_on_ball
+    from hyperdml.integrations import with_hier as with_hier
     from hyperdml.models import EmbeddingModel as EmbeddingModel
     from hyperdml.neighbors import HyperbolicKNN as HyperbolicKNN
 
 _HOMES = {
+    "ToPoincare": "hyperdml.geometry",
     "HIER": "hyperdml.hier",
-    "EmbeddingModel": "hyperdml.models",
+    "fit_proxies": "hyperdml.hier",
+    "GatheredLoss": "hyperdml.integrations",
     "HIERLoss": "hyperdml.integrations",
     "HIERRegularizer": "hyperdml.integrations",
+    "PoincareDistance": "hyperdml.integrations",
+    "ReciprocalNeighborMiner": "hyperdml.integrations",
+    "parametrize_on_ball": "hyperdml.integrations",
+    "with_hier": "hyperdml.integrations",
+    "EmbeddingModel": "hyperdml.models",
     "HyperbolicKNN": "hyperdml.neighbors",
-    "ToPoincare": "hyperdml.geometry",
 }
 
-__all__ = ["HIER", "EmbeddingModel", "HIERLoss", "HIERRegularizer", "HyperbolicKNN", "ToPoincare"]
+__all__ = ["HIER", "fit_proxies", "EmbeddingModel", "GatheredLoss", "HIERLoss", "HIERRegularizer", "PoincareDistance", "ReciprocalNeighborMiner", "parametrize_on_ball", "with_hier", "HyperbolicKNN", "ToPoincare"]
 
 
 def __getattr__(name: str) -> Any:

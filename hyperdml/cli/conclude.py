@@ -13,7 +13,16 @@ from hyperdml.errors import Interrupted
 from hyperdml.files import write_atomic
 from hyperdml.training.config import TrainConfig
 from hyperdml.training.embeddings import read_embeddings
-from hyperdml.training.report import comparison, explanation, next_steps, report_markdown, table, text_table, tree_explanation, tree_table
+from hyperdml.training.report import (
+    comparison,
+    explanation,
+    next_steps,
+    report_markdown,
+    table,
+    text_table,
+    tree_explanation,
+    tree_table,
+)
 from hyperdml.training.result import RunResult
 from hyperdml.training.run import execute
 

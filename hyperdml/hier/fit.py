@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -46,7 +47,8 @@ def fit_proxies(
     levels = check_levels(levels)
     if embeddings.ndim != 2 or len(embeddings) < levels[-1]:
         raise ValueError(
-            f"fitting {levels[-1]} proxies needs (N, d) embeddings with N >= {levels[-1]}, got {tuple(embeddings.shape)}"
+            f"fitting {levels[-1]} proxies needs (N, d) embeddings with N >= {levels[-1]}, "
+            f"got {tuple(embeddings.shape)}"
         )
     if not embeddings.isfinite().all():
         raise ValueError("embeddings must be finite")
@@ -63,7 +65,7 @@ def fit_proxies(
 def check_levels(levels: Sequence[int]) -> tuple[int, ...]:
     """The level sizes as a tuple; a ValueError unless they are positive and increase."""
     levels = tuple(levels)
-    if not levels or levels[0] < 1 or any(a >= b for a, b in zip(levels, levels[1:], strict=False)):
+    if not levels or levels[0] < 1 or any(a >= b for a, b in pairwise(levels)):
         raise ValueError(f"levels must be increasing positive numbers of proxies, coarse to fine, got {levels}")
     return levels
 

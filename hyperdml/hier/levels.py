@@ -31,9 +31,9 @@ def level_triplets(
 ) -> Tensor:
     """Triplets whose members are as far apart as the proxies of a level are.
 
-    Sort the others of anchor i by similarity. A level of K proxies cuts N points into cells of N / K: for level l, ``j``
-    is uniform over the ranks 1 .. m_l of one cell, ``m_l = N / K_l`` rounded down and at least 1, and ``k`` over the
-    ranks m_l + 1 .. m_(l-1) that the cell one level up has more, K_0 = 1. At levels finer than the batch j is the
+    Sort the others of anchor i by similarity. A level of K proxies cuts N points into cells of N / K: for level l,
+    ``j`` is uniform over the ranks 1 .. m_l of one cell, ``m_l = N / K_l`` rounded down and at least 1, and ``k`` over
+    the ranks m_l + 1 .. m_(l-1) that the cell one level up has more, K_0 = 1. At levels finer than the batch j is the
     nearest point and k the second nearest.
 
     Args:

@@ -63,6 +63,7 @@ class Reciprocal:
         proxies: Tensor,
         generator: torch.Generator | None,
     ) -> HIERTerms:
+        """Means over triplets of samples, and over triplets of proxies."""
         within = self.sample_loss == "triplet"
         own = space.pairwise(points, points) if within else space.pairwise(points.detach(), points.detach())
         similarity = relatedness(own, labels if self.as_released else None)
@@ -76,14 +77,10 @@ class Reciprocal:
 
     def _triplets(self, similarity: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         mask = reciprocal_mask(similarity, self.k if self.as_released else self.k + 1)
-        triplets, valid = draw_triplets(
-            mask, self.per_anchor, generator, anchor_as_negative=self.as_released
-        )
+        triplets, valid = draw_triplets(mask, self.per_anchor, generator, anchor_as_negative=self.as_released)
         return triplets.flatten(0, 1), valid.repeat_interleave(self.per_anchor)
 
-    def _loss(
-        self, dist: Tensor, triplets: Tensor, weight: Tensor, generator: torch.Generator | None
-    ) -> Tensor:
+    def _loss(self, dist: Tensor, triplets: Tensor, weight: Tensor, generator: torch.Generator | None) -> Tensor:
         return hier_triplet_loss(
             dist,
             triplets,
@@ -114,6 +111,7 @@ class Levelled:
         proxies: Tensor,
         generator: torch.Generator | None,
     ) -> HIERTerms:
+        """Hinge on the samples with the proxies held, and attraction of the proxies with the samples held."""
         if len(points) < 3:  # no triplet
             return HIERTerms(0 * points.sum(), 0 * proxies.sum())
         within = self.sample_loss == "triplet"

@@ -43,18 +43,23 @@ class Hyperbolic:
     clip_r: float
 
     def points(self, vectors: Tensor) -> Tensor:
+        """Clip, then exponential map at the origin."""
         return expmap0(clip_norm(vectors, self.clip_r), self.c)
 
     def vectors(self, points: Tensor) -> Tensor:
+        """Logarithmic map at the origin."""
         return logmap0(points, self.c)
 
     def pairwise(self, x: Tensor, y: Tensor) -> Tensor:
+        """Geodesic distances."""
         return pairwise_distance(x, y, self.c)
 
     def to_origin(self, x: Tensor) -> Tensor:
+        """Hyperbolic radii."""
         return dist0(x, self.c)
 
     def centroids(self, x: Tensor, cluster: Tensor, count: int) -> Tensor:
+        """Lorentz centroids."""
         return lorentz_centroids(x, cluster, count, self.c)[0]
 
 
@@ -62,9 +67,11 @@ class Released(Hyperbolic):
     """The ball with the epsilons of the released implementation, for `mode="official"`."""
 
     def points(self, vectors: Tensor) -> Tensor:
+        """As released, with the scaled gradient."""
         return released.to_ball(vectors, self.c, self.clip_r)
 
     def pairwise(self, x: Tensor, y: Tensor) -> Tensor:
+        """As released."""
         return released.pairwise_distance(x, y, self.c)
 
 
@@ -75,19 +82,24 @@ class Spherical:
     """
 
     def points(self, vectors: Tensor) -> Tensor:
+        """Directions."""
         return torch.nn.functional.normalize(upcast(vectors), dim=-1)
 
     def vectors(self, points: Tensor) -> Tensor:
+        """The points themselves."""
         return points
 
     def pairwise(self, x: Tensor, y: Tensor) -> Tensor:
+        """``2 - 2 cos``."""
         with torch.autocast(x.device.type, enabled=False):
             return (2 - 2 * self.points(x) @ self.points(y).T).clamp_min(0)
 
     def to_origin(self, x: Tensor) -> Tensor:
+        """1 for every point."""
         return torch.ones_like(x[:, 0])
 
     def centroids(self, x: Tensor, cluster: Tensor, count: int) -> Tensor:
+        """Mean directions."""
         return self.points(_means(self.points(x), cluster, count))
 
 
@@ -95,19 +107,28 @@ class Euclidean:
     """Vectors as they are, with ``|x - y|``."""
 
     def points(self, vectors: Tensor) -> Tensor:
+        """The vectors themselves."""
         return upcast(vectors)
 
     def vectors(self, points: Tensor) -> Tensor:
+        """The points themselves."""
         return points
 
     def pairwise(self, x: Tensor, y: Tensor) -> Tensor:
+        """``|x - y|``."""
+        x, y = upcast(x), upcast(y)
         with torch.autocast(x.device.type, enabled=False):
-            return torch.cdist(upcast(x), upcast(y), compute_mode="donot_use_mm_for_euclid_dist")
+            if x.device.type == "mps":  # no float64, without which the matrix product loses near pairs
+                return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
+            dist = torch.cdist(x.double(), y.double(), compute_mode="use_mm_for_euclid_dist")
+            return dist.to(torch.promote_types(x.dtype, y.dtype))
 
     def to_origin(self, x: Tensor) -> Tensor:
+        """Norms."""
         return torch.linalg.vector_norm(upcast(x), dim=-1)
 
     def centroids(self, x: Tensor, cluster: Tensor, count: int) -> Tensor:
+        """Means."""
         return _means(upcast(x), cluster, count)
 
 

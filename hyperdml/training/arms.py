@@ -5,14 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from hyperdml.errors import ConfigError
+from hyperdml.hier.presets import MARGINS
+from hyperdml.hier.spaces import Geometry
 from hyperdml.training.config import HIERConfig, TrainConfig
+
+
+def _elsewhere(hier: HIERConfig, geometry: Geometry) -> HIERConfig:
+    """HIER in another geometry, its weight raised as distances (and the default margin) shrink there."""
+    scale = MARGINS[hier.geometry] / MARGINS[geometry] if hier.mode == "default" and hier.margin is None else 1.0
+    return replace(hier, geometry=geometry, manifold_parameters=False, weight=hier.weight * scale)
+
 
 CONTROLS: dict[str, Callable[[HIERConfig], HIERConfig]] = {
     "metric": lambda hier: replace(hier, weight=0.0),
     "triplet": lambda hier: replace(hier, sample_loss="triplet"),
+    "spherical": partial(_elsewhere, geometry="spherical"),
+    "euclidean": partial(_elsewhere, geometry="euclidean"),
     "official": lambda hier: HIERConfig(weight=0.5, mode="official"),
     "paper": lambda hier: HIERConfig(weight=1.0, mode="paper"),
 }

@@ -14,6 +14,8 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from hyperdml.data import AugmentConfig, DataConfig
 from hyperdml.models import ModelConfig
 
+Control = Literal["metric", "triplet", "spherical", "euclidean", "official", "paper"]
+
 
 @dataclass(frozen=True)
 class BatchConfig:
@@ -116,14 +118,14 @@ class EvaluationConfig:
         ks: the k of Recall@k.
         every: steps between evaluations on the validation classes; 0 for none before the end.
         controls: what else is trained from the same seed, for rows to compare HIER with: "metric" (the metric loss
-            alone), "triplet" (a plain triplet loss on HIER's samples in its place), "official" and "paper" (HIER as
-            released and as in the paper, with their weights).
+            alone), "triplet" (a plain triplet loss on HIER's samples in its place), "spherical" and "euclidean" (HIER
+            in another geometry), "official" and "paper" (HIER as released and as in the paper, with their weights).
         draws: draws of each null that the scores of the trees are compared with.
     """
 
     ks: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 2, 4, 8)
     every: NonNegativeInt = 0
-    controls: tuple[Literal["metric", "triplet", "official", "paper"], ...] = ("metric",)
+    controls: tuple[Control, ...] = ("metric",)
     draws: Annotated[int, Field(ge=2)] = 10
 
 

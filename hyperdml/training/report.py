@@ -50,9 +50,9 @@ def _purity(score: Score) -> str:
 def tree_explanation() -> str:
     """What the columns of `tree_table` are."""
     return (
-        "Dendrogram purity of the tree of the proxies on the test images, and how many standard deviations it lies above "
-        "proxies of the same radii in random directions, and above the same directions with the radii permuted. Within 2 "
-        "it is not distinguishable from chance."
+        "Dendrogram purity of the tree of the proxies on the test images, and how many standard deviations it lies "
+        "above proxies of the same radii in random directions, and above the same directions with the radii permuted. "
+        "Within 2 it is not distinguishable from chance."
     )
 
 

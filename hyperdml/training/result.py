@@ -116,4 +116,6 @@ def _read(path: Path, kind: type[T]) -> T | None:
     try:
         return TypeAdapter(kind).validate_json(path.read_bytes())
     except ValidationError as error:
-        raise DataError(f"cannot read {path}: {error.error_count()} problems, the first: {error.errors()[0]}") from error
+        raise DataError(
+            f"cannot read {path}: {error.error_count()} problems, the first: {error.errors()[0]}"
+        ) from error

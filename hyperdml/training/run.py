@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-from hyperdml.data import ClassBatchSampler, ImageData, RetrievalSplits, load_splits
+from hyperdml.data import ClassBatchSampler, RetrievalSplits, load_splits
 from hyperdml.errors import ConfigError, DataError
 from hyperdml.files import remove_leftovers, write_atomic
 from hyperdml.training.arms import arms_of

@@ -31,7 +31,9 @@ def test_ranks_of_the_triplets_fit_their_level(n, levels, seed):
     triplets = level_triplets(similarity, levels, 4, generator)
     assert triplets.shape == (len(levels), n, 4, 3)
     order = similarity.clone().fill_diagonal_(torch.inf).argsort(1, descending=True)
-    rank = torch.empty_like(order).scatter_(1, order, torch.arange(n).expand(n, n).contiguous())  # 0 is the point itself
+    rank = torch.empty_like(order).scatter_(
+        1, order, torch.arange(n).expand(n, n).contiguous()
+    )  # 0 is the point itself
     for own, above, level in zip(levels, (1, *levels), triplets, strict=False):
         i, j, k = level.flatten(0, 1).T
         assert torch.equal(i, torch.arange(n).repeat_interleave(4))

@@ -1,0 +1,220 @@
+"""Can the proxies' radii be made to matter? Variants of HIER's default mode, scored on the validation classes.
+
+    python benchmarks/radii.py --seeds 5
+
+Every variant changes one thing in the loss of the proxies (or, in the last row, the head). Purity is dendrogram purity
+of the proxies' tree; "minus permuted" is what is left of it when the same directions get each other's radii. Prints a
+table, and writes docs/results/radii.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import torch
+from quickstart_table import DOCS, Lines, interval
+from torch import Tensor
+
+from hyperdml.data import load_splits
+from hyperdml.hier.levels import (
+    LevelPicks,
+    closest_ancestor,
+    level_attraction,
+    level_hinge,
+    level_triplets,
+    pick_ancestors,
+)
+from hyperdml.hier.objectives import HIERTerms, Levelled, relatedness, with_origin
+from hyperdml.hier.sampling import uniform
+from hyperdml.hier.spaces import Space
+from hyperdml.seeds import derive_seed
+from hyperdml.training.environment import environment
+from hyperdml.training.loop import train
+from hyperdml.training.report import markdown_table
+from hyperdml.training.settings import load_config
+from hyperdml.training.train_arm import score_part
+from hyperdml.training.views import Views
+from hyperdml.tree import ProxyTreeReport, proxy_tree_report
+from hyperdml.tree.report import RADII
+
+Generator = torch.Generator | None
+
+
+class Variant(Levelled):
+    """The default objective with a term more on the proxies (weight 1), and a pick of ancestors that can be changed."""
+
+    def __call__(
+        self, space: Space, points: Tensor, labels: Tensor | None, proxies: Tensor, generator: Generator
+    ) -> HIERTerms:
+        held = points.detach()
+        similarity = relatedness(space.pairwise(held, held), labels)
+        triplets = level_triplets(similarity, self.levels, max(1, self.per_anchor // len(self.levels)), generator)
+        dist = with_origin(space, held, proxies)
+        picks = self.pick(dist, triplets, generator)
+        samples = level_hinge(with_origin(space, points, proxies.detach()), picks, self.margin)
+        extra = self.extra(space, held, proxies, picks, generator)
+        return HIERTerms(samples, self.attraction * level_attraction(dist, picks) + extra)
+
+    def pick(self, dist: Tensor, triplets: Tensor, generator: Generator) -> LevelPicks:
+        return pick_ancestors(dist, triplets, self.levels)
+
+    def extra(self, space: Space, held: Tensor, proxies: Tensor, picks: LevelPicks, generator: Generator) -> Tensor:
+        return proxies.new_zeros(())
+
+    def split(self, values: Tensor) -> tuple[Tensor, ...]:
+        return values.split(list(self.levels))
+
+
+class OrderPenalty(Variant):
+    """The ancestor of (i, j, k) lies nearer to the origin than that of (i, j), by a gap of 0.5."""
+
+    def extra(self, space: Space, held: Tensor, proxies: Tensor, picks: LevelPicks, generator: Generator) -> Tensor:
+        radius = torch.cat([space.to_origin(proxies), proxies.new_zeros(1)])
+        return (radius[picks.far] - radius[picks.near] + 0.5).clamp_min(0).mean()
+
+
+class DepthWeight(Variant):
+    """Squared radii with weights that fall from the coarsest level to the finest."""
+
+    def extra(self, space: Space, held: Tensor, proxies: Tensor, picks: LevelPicks, generator: Generator) -> Tensor:
+        parts = self.split(space.to_origin(proxies))
+        return sum((1 - depth / len(parts)) * part.square().mean() for depth, part in enumerate(parts)) / 16  # type: ignore
+
+
+class ProxyTriplets(Variant):
+    """T_rho between levels: proxies of a level are the points whose ancestors lie one and two levels up."""
+
+    def extra(self, space: Space, held: Tensor, proxies: Tensor, picks: LevelPicks, generator: Generator) -> Tensor:
+        ends = np.cumsum([0, *self.levels]).tolist()
+        total = proxies.new_zeros(())
+        for depth in range(1, len(self.levels)):
+            start, end = ends[depth], ends[depth + 1]
+            nodes, above = proxies[start:end], proxies[:start]
+            similarity = relatedness(space.pairwise(nodes, nodes), None)
+            triplets = level_triplets(similarity, (self.levels[depth - 1],), 5, generator)[0].flatten(0, 1)
+            dist = with_origin(space, nodes.detach(), above)
+            near = closest_ancestor(dist[:, ends[depth - 1] : start], triplets[:, :2]) + ends[depth - 1]
+            far = torch.full_like(near, start)  # the origin
+            if depth > 1:
+                far = closest_ancestor(dist[:, ends[depth - 2] : ends[depth - 1]], triplets) + ends[depth - 2]
+            found = LevelPicks(triplets, near, far)
+            total = total + level_hinge(with_origin(space, nodes, above.detach()), found, self.margin)
+            total = total + self.attraction * level_attraction(dist, found)
+        return total / (len(self.levels) - 1)
+
+
+class TauAnnealing(Variant):
+    """Ancestors are drawn from softmax(-max d / tau), tau from 0.5 to 0.02 over 400 steps."""
+
+    step = 0
+
+    def pick(self, dist: Tensor, triplets: Tensor, generator: Generator) -> LevelPicks:
+        tau = 0.5 * (0.02 / 0.5) ** min(1.0, TauAnnealing.step / 400)
+        TauAnnealing.step += 1
+        near, far, above, end = [], [], slice(dist.shape[1] - 1, dist.shape[1]), 0
+        for size, level in zip(self.levels, triplets.flatten(1, 2), strict=True):
+            own = slice(end, end + size)
+            for columns, members, out in ((own, level[:, :2], near), (above, level, far)):
+                cost = dist.detach()[:, columns][members].amax(1)
+                noise = -torch.log(-torch.log(uniform(tuple(cost.shape), cost, generator).clamp(1e-9, 1 - 1e-7)))
+                out.append((noise - cost / tau).argmax(1) + columns.start)
+            above, end = own, own.stop
+        return LevelPicks(triplets.flatten(0, 2), torch.cat(near), torch.cat(far))
+
+
+class UsageBalance(Variant):
+    """Entropy of the mean soft assignment (temperature 0.5) at every level."""
+
+    def extra(self, space: Space, held: Tensor, proxies: Tensor, picks: LevelPicks, generator: Generator) -> Tensor:
+        dist = space.pairwise(held, proxies)
+        shares = [(-part / 0.5).softmax(1).mean(0) for part in dist.split(list(self.levels), 1)]
+        return sum((share * (share + 1e-9).log()).sum() for share in shares)  # type: ignore
+
+
+VARIANTS: dict[str, tuple[type[Levelled], list[str]]] = {
+    "default": (Levelled, []),
+    "order penalty": (OrderPenalty, []),
+    "depth weighting": (DepthWeight, []),
+    "T_rho between levels": (ProxyTriplets, []),
+    "tau annealing": (TauAnnealing, []),
+    "usage balancing": (UsageBalance, []),
+    "head with free radii": (Levelled, ["model.head.kind=scaled"]),
+}
+
+
+def run(name: str, seed: int, views: Views, draws: int) -> tuple[dict[str, float], ProxyTreeReport]:
+    """Train one variant; its retrieval figures and tree scores on the validation classes."""
+    objective, overrides = VARIANTS[name]
+    config = load_config("quickstart", [*overrides, f"seed={seed}", "evaluation.every=0", "checkpoint_every=100000"])
+    TauAnnealing.step = 0
+    with mock.patch("hyperdml.hier.module.Levelled", objective), tempfile.TemporaryDirectory() as folder:
+        learner = train(config, views.splits.train, Path(folder), views.bank).learner
+    validation = views.splits.validation
+    points = views.embed(learner.model, validation)
+    report = proxy_tree_report(
+        points,
+        learner.hier.proxies_on_ball().detach(),
+        validation.levels,
+        validation.level_names,
+        c=config.model.head.c,
+        draws=draws,
+        generator=torch.Generator().manual_seed(derive_seed(seed, "nulls")),
+    )
+    return score_part(config, points, validation), report
+
+
+def table(results: dict[str, list[tuple[dict[str, float], ProxyTreeReport]]], level_names: Sequence[str]) -> str:
+    """One row per variant: mean over seeds, and 95 % intervals of what permuting the radii takes away."""
+    names = list(reversed(level_names))
+    cells = []
+    for name, runs in results.items():
+        row = [name, *(f"{100 * np.mean([figures[key] for figures, _ in runs]):.1f}" for key in ("R@1", "H-AP"))]
+        for level in names:
+            scores = [report.purity[level] for _, report in runs]
+            gap = np.array([100 * (score.value - score.nulls[RADII].mean) for score in scores])
+            row.append(f"{100 * np.mean([s.value for s in scores]):.1f} ({gap.mean():+.1f} ± {interval(gap):.1f})")
+        lca = [report.lca_correlation for _, report in runs]
+        gap = np.array([score.value - score.nulls[RADII].mean for score in lca])
+        row.append(f"{np.mean([s.value for s in lca]):.2f} ({gap.mean():+.2f} ± {interval(gap):.2f})")
+        cells.append(row)
+    purity = [f"purity, {level} (minus permuted)" for level in names]
+    return markdown_table(["validation classes, %", "R@1", "H-AP", *purity, "LCA correlation (minus permuted)"], cells)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=5, help="number of seeds, from 0")
+    parser.add_argument("--draws", type=int, default=20, help="permutations of the radii a seed")
+    parser.add_argument("--no-write", action="store_true", help="print only")
+    arguments = parser.parse_args()
+    config = load_config("quickstart")
+    splits = load_splits(config.data)
+    views = Views(config, splits, frozen=True, progress=Lines())  # one set of features for all seeds
+    results: dict[str, list[tuple[dict[str, float], ProxyTreeReport]]] = {}
+    for name in VARIANTS:
+        results[name] = []
+        for seed in range(arguments.seeds):
+            figures, report = run(name, seed, views, arguments.draws)
+            results[name].append((figures, report))
+            z = {level: score.nulls[RADII].z or math.nan for level, score in report.purity.items()}
+            print(f"{name}, seed {seed}: z against permuted radii {[round(v, 1) for v in z.values()]}", flush=True)
+    print(f"\n{table(results, splits.validation.level_names)}")
+    if not arguments.no_write:
+        record = {
+            "command": f"python benchmarks/radii.py --seeds {arguments.seeds} --draws {arguments.draws}",
+            "environment": environment(),
+            "results": {name: [[f, asdict(r)] for f, r in runs] for name, runs in results.items()},
+        }
+        (DOCS / "results" / "radii.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
