@@ -2,9 +2,9 @@
 
     python benchmarks/radii.py --seeds 5
 
-Every variant changes one thing in the loss of the proxies (or, in the last row, the head). Purity is dendrogram purity
-of the proxies' tree; "minus permuted" is what is left of it when the same directions get each other's radii. Prints a
-table, and writes docs/results/radii.json.
+Every variant adds one thing to the loss of the proxies as it is without usage balancing; the last changes the head.
+Purity is dendrogram purity of the proxies' tree; "minus permuted" is what is left of it over the same directions with
+each other's radii. Prints a table, and writes docs/results/radii.json.
 """
 
 from __future__ import annotations
@@ -130,22 +130,13 @@ class TauAnnealing(Variant):
         return LevelPicks(triplets.flatten(0, 2), torch.cat(near), torch.cat(far))
 
 
-class UsageBalance(Variant):
-    """Entropy of the mean soft assignment (temperature 0.5) at every level."""
-
-    def extra(self, space: Space, held: Tensor, proxies: Tensor, picks: LevelPicks, generator: Generator) -> Tensor:
-        dist = space.pairwise(held, proxies)
-        shares = [(-part / 0.5).softmax(1).mean(0) for part in dist.split(list(self.levels), 1)]
-        return sum((share * (share + 1e-9).log()).sum() for share in shares)  # type: ignore
-
-
 VARIANTS: dict[str, tuple[type[Levelled], list[str]]] = {
-    "default": (Levelled, []),
-    "order penalty": (OrderPenalty, []),
-    "depth weighting": (DepthWeight, []),
-    "T_rho between levels": (ProxyTriplets, []),
-    "tau annealing": (TauAnnealing, []),
-    "usage balancing": (UsageBalance, []),
+    "without usage balancing": (Levelled, ["hier.balance=0"]),
+    "default (usage balancing)": (Levelled, []),
+    "order penalty": (OrderPenalty, ["hier.balance=0"]),
+    "depth weighting": (DepthWeight, ["hier.balance=0"]),
+    "T_rho between levels": (ProxyTriplets, ["hier.balance=0"]),
+    "tau annealing": (TauAnnealing, ["hier.balance=0"]),
     "head with free radii": (Levelled, ["model.head.kind=scaled"]),
 }
 

@@ -37,7 +37,20 @@ _HOMES = {
     "HyperbolicKNN": "hyperdml.neighbors",
 }
 
-__all__ = ["HIER", "fit_proxies", "EmbeddingModel", "GatheredLoss", "HIERLoss", "HIERRegularizer", "PoincareDistance", "ReciprocalNeighborMiner", "parametrize_on_ball", "with_hier", "HyperbolicKNN", "ToPoincare"]
+__all__ = [
+    "HIER",
+    "EmbeddingModel",
+    "GatheredLoss",
+    "HIERLoss",
+    "HIERRegularizer",
+    "HyperbolicKNN",
+    "PoincareDistance",
+    "ReciprocalNeighborMiner",
+    "ToPoincare",
+    "fit_proxies",
+    "parametrize_on_ball",
+    "with_hier",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -136,6 +137,23 @@ def level_attraction(dist: Tensor, picks: LevelPicks) -> Tensor:
     """
     near, far = dist[picks.triplets.T[:2], picks.near], dist[picks.triplets.T, picks.far]
     return near.square().sum(0).mean() / 8 + far.square().sum(0).mean() / 12
+
+
+def usage_gap(dist: Tensor, levels: Sequence[int], temperature: float) -> Tensor:
+    """How unevenly a batch uses the proxies: ``sum_l log K_l - H(mean_i softmax(-d(i, .) / temperature))``.
+
+    The softmax is taken within each level, H is the entropy; 0 if every proxy of a level gets the same share.
+
+    Args:
+        dist: (N, P or more) distances to the proxies, coarsest level first, differentiable.
+        levels: numbers of proxies, coarse to fine; columns beyond them are not looked at.
+        temperature: of the soft assignment.
+    """
+    gap = dist.new_zeros(())
+    for part in dist[:, : sum(levels)].split(list(levels), 1):
+        share = (-part / temperature).softmax(1).mean(0)
+        gap = gap + math.log(part.shape[1]) + torch.special.xlogy(share, share.clamp_min(1e-12)).sum()
+    return gap
 
 
 def triplet_hinge(dist: Tensor, triplets: Tensor, margin: float, weight: Tensor | None = None) -> Tensor:

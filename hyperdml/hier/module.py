@@ -34,7 +34,8 @@ class HIER(nn.Module):
     | rho, rho' | nearest (largest distance) at the level, and one level up (the origin on top) | drawn from
       softmax(-max d / tau) of all proxies; triplet masked if equal | drawn so; rho' from the proxies without rho |
     | samples | hinge of margin 1, proxies held | hinge of margin 0.1, gradient straight through the draws | the same |
-    | proxies | squared distance to their members, samples held | the hinge, also over triplets of proxies | the same |
+    | proxies | squared distance to their members, even use; samples held | the hinge, also over triplets of proxies |
+      the same |
     | arithmetic | exact | released epsilons, proxy gradient times (1-c|x|^2)^2/4 | exact, plain gradient |
 
     `docs/hier.md` goes through the modes line by line, with the reasons. The weight lambda is the caller's: 0.5 in
@@ -62,6 +63,7 @@ class HIER(nn.Module):
             chance finds 0.39 %).
         reduction: "mean" over triplets (released), or "sum" (Eq. 9).
         attraction: weight of the proxies' attraction to their members ("default"; 2).
+        balance: weight of the evenness with which a batch uses the proxies of a level ("default"; 1).
         warmup: training steps before the proxies start ("default"; 100), from the embeddings of the latest of them. The
             value is 0 until then, and until as many embeddings were seen as the finest level has proxies.
         sample_loss: "lca", or "triplet" for the control: a plain triplet loss on the same samples, which no proxy
@@ -94,6 +96,7 @@ class HIER(nn.Module):
         lca: Literal["softmax", "printed"] | None = None,
         reduction: Literal["mean", "sum"] | None = None,
         attraction: float | None = None,
+        balance: float | None = None,
         warmup: int | None = None,
         sample_loss: SampleLoss = "lca",
     ) -> None:
@@ -108,6 +111,7 @@ class HIER(nn.Module):
             "lca": lca,
             "reduction": reduction,
             "attraction": attraction,
+            "balance": balance,
             "warmup": warmup,
         }
         self.options = settle(mode, geometry, given)

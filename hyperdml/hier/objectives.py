@@ -8,7 +8,14 @@ from typing import Literal, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from hyperdml.hier.levels import level_attraction, level_hinge, level_triplets, pick_ancestors, triplet_hinge
+from hyperdml.hier.levels import (
+    level_attraction,
+    level_hinge,
+    level_triplets,
+    pick_ancestors,
+    triplet_hinge,
+    usage_gap,
+)
 from hyperdml.hier.loss import hier_triplet_loss
 from hyperdml.hier.sampling import draw_triplets
 from hyperdml.hier.spaces import Space
@@ -88,6 +95,7 @@ class Reciprocal:
             self.margin,
             exclude_pair_lca=not self.as_released,
             reduction=self.reduction,
+            lca=self.lca,
             weight=weight,
             generator=generator,
         )
@@ -101,6 +109,7 @@ class Levelled:
     per_anchor: int
     margin: float
     attraction: float
+    balance: float
     sample_loss: SampleLoss
 
     def __call__(
@@ -124,7 +133,9 @@ class Levelled:
             samples = triplet_hinge(own, picks.triplets, self.margin)
         else:
             samples = level_hinge(with_origin(space, points, proxies.detach()), picks, self.margin)
-        return HIERTerms(samples, self.attraction * level_attraction(to_proxies, picks))
+        # the temperature follows the scale of the distances, as the margin does
+        uneven = usage_gap(to_proxies, self.levels, self.margin / 2)
+        return HIERTerms(samples, self.attraction * level_attraction(to_proxies, picks) + self.balance * uneven)
 
 
 def relatedness(dist: Tensor, labels: Tensor | None) -> Tensor:

@@ -23,7 +23,14 @@ _PUBLISHED: dict[str, Any] = {
 
 OPTIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        "default": {"levels": LEVELS, "per_anchor": 20, "margin": None, "attraction": 2.0, "warmup": 100},
+        "default": {
+            "levels": LEVELS,
+            "per_anchor": 20,
+            "margin": None,
+            "attraction": 2.0,
+            "balance": 1.0,
+            "warmup": 100,
+        },
         "official": _PUBLISHED,
         "paper": _PUBLISHED,
     }
@@ -67,12 +74,15 @@ def settle(mode: str, geometry: str, given: Mapping[str, Any]) -> dict[str, Any]
             check_choice(name, value, _CHOICES[name])
         if name == "levels":
             options[name] = check_levels(value)
-        if name in ("tau", "margin", "attraction") and not math.isfinite(value):
+        if name in ("tau", "margin", "attraction", "balance") and not math.isfinite(value):
             raise ValueError(f"{name} must be finite, got {value}")
     if options.get("tau", 1) <= 0:
         raise ValueError(f"tau must be positive, got {options['tau']!r}")
-    if options.get("attraction", 0) < 0:
-        raise ValueError(f"attraction must not be negative, got {options['attraction']!r}")
+    for name in ("attraction", "balance"):
+        if options.get(name, 0) < 0:
+            raise ValueError(f"{name} must not be negative, got {options[name]!r}")
+    if "balance" in options and options["margin"] <= 0:
+        raise ValueError(f"margin must be positive in mode={mode!r}, got {options['margin']!r}")
     return options
 
 

@@ -55,7 +55,7 @@ class HIERConfig:
         geometry: "hyperbolic", or the controls "spherical" and "euclidean".
         sample_loss: "lca", or "triplet" for plain triplets on the same samples.
         manifold_parameters: keep the proxies as points of the ball.
-        levels, attraction, warmup: options of mode "default".
+        levels, attraction, balance, warmup: options of mode "default".
         num_proxies, k, tau, lca, reduction: options of the modes "official" and "paper".
         per_anchor, margin: options of all modes.
     """
@@ -67,6 +67,7 @@ class HIERConfig:
     manifold_parameters: bool = False
     levels: tuple[PositiveInt, ...] | None = None
     attraction: NonNegativeFloat | None = None
+    balance: NonNegativeFloat | None = None
     warmup: NonNegativeInt | None = None
     num_proxies: Annotated[int, Field(ge=2)] | None = None
     k: PositiveInt | None = None

@@ -1,5 +1,7 @@
 """Levels: ranks of the triplets, ancestors and losses against loops, the law of the control."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,6 +15,7 @@ from hyperdml.hier.levels import (
     level_triplets,
     pick_ancestors,
     triplet_hinge,
+    usage_gap,
 )
 
 
@@ -110,6 +113,23 @@ def test_attraction_alone_leads_an_ancestor_to_the_mean_of_its_members():
         (gradient,) = torch.autograd.grad(level_attraction(dist, picks), p)
         p = (p - gradient).detach().requires_grad_()
     assert float(p.detach()) == pytest.approx(0.5)  # the far ancestor is another column: only i and j count
+
+
+def test_usage_gap_is_zero_for_even_use_and_log_k_for_one_proxy():
+    even = torch.zeros(10, 6, dtype=torch.float64)
+    torch.testing.assert_close(usage_gap(even, (2, 3), 0.5), torch.zeros((), dtype=torch.float64))
+    one = torch.full((10, 6), 1e3, dtype=torch.float64)
+    one[:, [0, 2]] = 0
+    torch.testing.assert_close(usage_gap(one, (2, 3), 0.5), torch.tensor(math.log(2) + math.log(3)).double())
+    dist = torch.rand(7, 6, dtype=torch.float64, requires_grad=True)
+    expected = 0
+    for columns in (slice(0, 2), slice(2, 5)):
+        share = torch.exp(-dist[:, columns] / 0.5)
+        share = (share / share.sum(1, keepdim=True)).mean(0)
+        expected += math.log(columns.stop - columns.start) - (-share * share.log()).sum()
+    found = usage_gap(dist, (2, 3), 0.5)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(v, dist, retain_graph=True)[0] for v in (found, expected)))
 
 
 def test_plain_triplets():

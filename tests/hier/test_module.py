@@ -173,6 +173,8 @@ def test_takes_geoopts_ball():
         ({"mode": "default", "levels": (8, 8)}, r"increasing positive numbers of proxies, .* got \(8, 8\)"),
         ({"mode": "default", "warmup": -1}, "warmup must be at least 0, got -1"),
         ({"mode": "default", "attraction": -1.0}, "attraction must not be negative"),
+        ({"mode": "default", "balance": -1.0}, "balance must not be negative"),
+        ({"mode": "default", "margin": 0.0}, "margin must be positive in mode='default'"),
     ],
 )
 def test_refuses_settings(options, message):

@@ -52,7 +52,7 @@ def test_a_control_that_is_the_run_is_left_out():
 
 
 def test_a_control_listed_twice_is_an_error():
-    with pytest.raises(ConfigError, match="evaluation.controls lists a control twice: metric, metric"):
+    with pytest.raises(ConfigError, match=r"evaluation\.controls lists a control twice: metric, metric"):
         arms("evaluation.controls=[metric,metric]")
-    with pytest.raises(ConfigError, match="evaluation.controls"):
+    with pytest.raises(ConfigError, match=r"evaluation\.controls"):
         arms("evaluation.controls=[none]")
