@@ -2,7 +2,7 @@
 
     python benchmarks/quickstart_table.py --seeds 5 'evaluation.controls=[metric,triplet,spherical,euclidean,official]'
 
-Prints the tables, and writes docs/results.md and docs/results/quickstart.json. A seed sets the start of head and
+Prints the tables, and writes docs/results/quickstart.md and quickstart.json. A seed sets the start of head and
 proxies, the augmented views, the batches, the triplets and the noise; the split of the classes is fixed. The test
 classes are scored once per row and seed.
 """
@@ -10,16 +10,15 @@ classes are scored once per row and seed.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import platform
 import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from publish import publish
 from scipy import stats
 
 from hyperdml.training.environment import environment
@@ -37,8 +36,6 @@ TREES = (
     "proxies. LCA correlation is Spearman's between the radius of a pair's common ancestor and the number of levels "
     "that the pair shares."
 )
-
-DOCS = Path(__file__).parents[1] / "docs"
 
 
 class Lines:
@@ -178,17 +175,14 @@ def main() -> None:
         print("   ", [round(100 * row.figures["R@1"], 1) for row in results[-1].rows], flush=True)
     overrides = [shlex.quote(word) for word in arguments.overrides]
     command = " ".join(["python benchmarks/quickstart_table.py --seeds", str(arguments.seeds), *overrides])
-    seconds = {row.title: np.mean([r.rows[i].seconds for r in results]) for i, row in enumerate(results[0].rows)}
     packages = environment()["packages"]
     frozen = load_config(arguments.recipe, arguments.overrides).optim.freeze_backbone
     text = "\n\n".join(
         [
-            f"`{command}`",
             f"{results[0].images} test images of {results[0].classes} unseen classes, hyperbolic distance; "
             f"the head is trained on {'a frozen' if frozen else 'the fine-tuned'} backbone. Seeds vary the head, the "
             "augmented views, the batches and the proxies; the split of the classes is one. "
-            f"Training time a run: {', '.join(f'{t} {s:.0f} s' for t, s in seconds.items() if s)} "
-            f"(torch {packages['torch']}, {platform.machine()}, {environment()['torch_threads']} threads).",
+            f"(torch {packages['torch']}, {platform.machine()}).",
             summarise(results),
             verdict(results),
             TREES,
@@ -196,14 +190,9 @@ def main() -> None:
             f"Radius report of the last row ({results[0].rows[-1].title}):\n\n" + radii(results),
         ]
     )
-    print(f"\n{text}")
+    print(f"\n{command}\n\n{text}")
     if not arguments.no_write:
-        target = DOCS / "results"
-        target.mkdir(exist_ok=True)
-        record = {"command": command, "environment": environment(), "results": [asdict(result) for result in results]}
-        (target / "quickstart.json").write_text(json.dumps(record, indent=1) + "\n")
-        head = "# Results\n\nEvery table is printed by the command above it; negative results included."
-        (DOCS / "results.md").write_text(f"{head}\n\n## Quickstart\n\n{text}\n")
+        publish("quickstart", "Quickstart", command, text, results)
 
 
 if __name__ == "__main__":
