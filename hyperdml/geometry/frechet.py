@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hyperdml.geometry.curvature import Curvature, curvature, root
-from hyperdml.geometry.maps import conformal_factor, dist0, expmap0, project, safe_norm, upcast
+from hyperdml.geometry.maps import dist0, expmap0, project, safe_norm, upcast
 from hyperdml.geometry.midpoints import weighted_einstein, weighted_points
 from hyperdml.geometry.mobius import translate
 
@@ -21,9 +21,10 @@ def frechet_mean(
     From the Einstein midpoint on, m becomes the Einstein midpoint with weights ``w_i a_i / sinh(a_i)``,
     ``a_i = sqrt(c) d(m, x_i)`` (Lou et al., ICML 2020): d^2 is concave in cosh(a), so every step lowers the sum, for
     any data and without a step size. Near the mean a step is a gradient step divided by the mean of ``a_i coth(a_i)``;
-    each multiplies the error by at most ``1 - 1 / mean(a_i coth(a_i))``. The whole batch goes on until its longest step
-    is at most `tol` (one device synchronisation a step), or the rounding of coordinates where points lie so far out
-    that this is more. float64 inside. Weights are relative and not negative; where all are 0 the mean is the origin.
+    each multiplies the error by at most ``1 - 1 / mean(a_i coth(a_i))``, so ``mean(a_i coth(a_i))`` times the last step
+    bounds what is left. The whole batch goes on until that is at most `tol` everywhere (one device synchronisation a
+    step), or steps no longer shrink, which is rounding: among points at ``sqrt(c) r = 10`` at lengths of about 1e-11.
+    float64 inside. Weights are relative and not negative; where all are 0 the mean is the origin.
 
     The gradient in x, weights and a learned c is that of the exact minimiser, by the implicit function theorem (one
     d x d solve for each mean, no graph through the iteration). Differentiable once.
@@ -32,7 +33,7 @@ def frechet_mean(
         x: (..., N, d) points; those at or beyond the rim are projected first.
         weights: (..., N), by default all equal; leading dimensions broadcast.
         c: curvature magnitude.
-        tol: length of the last step, times sqrt(c).
+        tol: largest distance from the exact mean, times sqrt(c).
         max_iter: largest number of steps; a RuntimeWarning says when they were not enough.
 
     Returns:
@@ -62,8 +63,7 @@ def frechet_mean(
 
 def _descend(points: Tensor, w: Tensor, c: float | Tensor, tol: float, max_iter: int) -> Tensor:
     mean = weighted_einstein(points, w, c, torch.float32)  # near enough
-    rounding = 8 * torch.finfo(torch.float64).eps * conformal_factor(points, c)
-    enough = tol + (rounding.amax(-1, keepdim=True) if rounding.shape[-1] else 0)
+    length = torch.full_like(mean[..., :1], torch.inf)
     for _ in range(max_iter):
         u, bend = _logarithms(points, mean, c)
         # the Einstein midpoint of the reweighted points: their lifts sum to 2 g in space and b / sqrt(c) in time
@@ -71,8 +71,9 @@ def _descend(points: Tensor, w: Tensor, c: float | Tensor, tol: float, max_iter:
         b = torch.where(b > 0, b, 1.0)
         step = 2 * g / (b + (b * b - 4 * c * (g * g).sum(-1, keepdim=True)).clamp_min(0).sqrt())
         mean = translate(step, mean, c)
-        length = root(c) * dist0(step, c)[..., None]
-        if not (length > enough).any():  # nor where coordinates are NaN
+        before, length = length, root(c) * dist0(step, c)[..., None]
+        # small steps shrink for certain; where coordinates are NaN both are false
+        if not ((length > tol / b) & ((length < before) | (length > 1e-3))).any():
             return mean
     warnings.warn(
         f"frechet_mean stopped after {max_iter} steps, the last one {float(length.max()):.2g} long (tol={tol:g})",

@@ -47,7 +47,7 @@ class _ScaledGradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (x,) = map(upcast, ctx.saved_tensors)
-        return (grad * (1 - ctx.c * (x * x).sum(-1, keepdim=True)) ** 2 / 4).to(grad.dtype), None, None
+        return grad * (1 - ctx.c * (x * x).sum(-1, keepdim=True)) ** 2 / 4, None, None
 
 
 class ToPoincare(nn.Module):

@@ -56,7 +56,7 @@ OPERATIONS = {
     "mobius_add": mobius_add,
     "translate": translate,
     "einstein_midpoint": lambda x, y, c: einstein_midpoint(x, y[:, 0].exp(), c=c),
-    "frechet_mean": lambda x, y, c: frechet_mean(x, y[:, 0].exp(), c=c, tol=1e-12),
+    "frechet_mean": lambda x, y, c: frechet_mean(x, y[:, 0].exp(), c=c, tol=1e-11),
     "lorentz_centroids": lambda x, y, c: lorentz_centroids(x, torch.tensor([0, 1, 1, 0]), 2, c)[0],
 }
 every_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
@@ -65,7 +65,7 @@ every_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=
 @every_operation
 @pytest.mark.parametrize("c", [0.1, 2.0])
 def test_gradcheck_in_the_points_and_in_c(operation, c):
-    x, y = (ball_points((4, 3), 3 / math.sqrt(c), c).requires_grad_() for _ in range(2))
+    x, y = (ball_points((4, 2), 3 / math.sqrt(c), c).requires_grad_() for _ in range(2))
     learned = torch.tensor(c, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(operation, (x, y, learned))
 
@@ -98,6 +98,12 @@ def test_a_float32_ball_keeps_float64_points_in_its_own_ball(operation):
     torch.testing.assert_close(operation(x, y, ball).detach(), expected, rtol=1e-9, atol=1e-12)
 
 
+def test_float32_points_near_the_rim_see_a_float64_curvature_in_full():
+    x, y = (ball_points((5, 3), 9 / math.sqrt(0.1), 0.1, torch.float32) for _ in range(2))
+    learned = poincare_ball(0.1, learnable=True)
+    torch.testing.assert_close(pairwise_distance(x, y, learned), pairwise_distance(x, y, 0.1), rtol=1e-6, atol=0)
+
+
 def test_distances_between_points_at_the_rim_follow_a_learned_c():
     learned = torch.tensor(0.1, dtype=torch.float64, requires_grad=True)
     x = torch.tensor([[4.0, 0.0], [0.0, 4.0]], dtype=torch.float64)  # beyond the rim: they move with it
@@ -111,12 +117,12 @@ def test_training_finds_the_curvature_that_distances_came_from():
     x = ball_points((30, 4), 2.0, 0.4, spread=True)
     target = pairwise_distance(x, x, 0.4)
     ball = poincare_ball(0.05, learnable=True)
-    optimizer = torch.optim.Adam(ball.parameters(), lr=0.1)
-    for _ in range(150):
+    optimizer = torch.optim.Adam(ball.parameters(), lr=0.3)
+    for _ in range(80):
         optimizer.zero_grad()
         (pairwise_distance(x, x, ball) - target).square().mean().backward()
         optimizer.step()
-    assert curvature_of(ball) == pytest.approx(0.4, rel=1e-3)
+    assert curvature_of(ball) == pytest.approx(0.4, rel=2e-2)
 
 
 def test_every_form_reads_as_a_number():

@@ -67,7 +67,7 @@ vectors = st.tuples(RADII, signs, signs)
 
 
 @pytest.mark.parametrize("name", [*FLOAT32_AT_LEAST, *ALWAYS_FLOAT64])
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(
     st.lists(vectors, min_size=8, max_size=8),
     st.floats(-6, 1),

@@ -48,6 +48,8 @@ def test_float32_is_computed_in_float64_and_the_rim_is_scaled_back():
     torch.testing.assert_close(klein_to_ball(ball_to_klein(x, 1.0), 1.0), x.double(), rtol=1e-8, atol=0)
     beyond = torch.tensor([[3.0, 4.0]], dtype=torch.float64)
     torch.testing.assert_close(klein_to_ball(beyond, 1.0), beyond / 5)
+    torch.testing.assert_close(klein_to_lorentz(beyond, 1.0), klein_to_lorentz(beyond / 5, 1.0))
+    torch.testing.assert_close(ball_to_klein(beyond, 1.0), beyond / 5)
 
 
 @pytest.mark.parametrize("function", [ball_to_klein, klein_to_ball, klein_to_lorentz])

@@ -72,10 +72,12 @@ def test_weights_are_relative_and_zero_leaves_a_point_out():
 
 def test_nothing_lies_at_the_origin():
     x = ball_points((5, 3), 3.0, 1.0).requires_grad_()
-    m = einstein_midpoint(x, torch.zeros(5), c=1.0)
+    w = torch.zeros(5, requires_grad=True)
+    m = einstein_midpoint(x, w, c=1.0)
     m.sum().backward()
     assert (m == 0).all()
     assert (x.grad == 0).all()
+    assert w.grad.isfinite().all()
     assert (einstein_midpoint(torch.zeros(2, 0, 3), c=1.0) == 0).all()
 
 
