@@ -126,7 +126,7 @@ class EvaluationConfig:
 
     ks: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 2, 4, 8)
     every: NonNegativeInt = 0
-    controls: tuple[Control, ...] = ("metric",)
+    controls: tuple[Control, ...] = ("metric", "triplet")
     draws: Annotated[int, Field(ge=2)] = 10
 
 
