@@ -10,7 +10,6 @@ each other's radii. Prints a table, and writes docs/results/radii.md and radii.j
 from __future__ import annotations
 
 import argparse
-import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,9 +28,8 @@ from hyperdml.hier.levels import (
     level_attraction,
     level_hinge,
     level_triplets,
-    pick_ancestors,
 )
-from hyperdml.hier.objectives import HIERTerms, Levelled, relatedness, with_origin
+from hyperdml.hier.objectives import Levelled, relatedness, with_origin
 from hyperdml.hier.sampling import uniform
 from hyperdml.hier.spaces import Space
 from hyperdml.seeds import derive_seed
@@ -47,34 +45,22 @@ Generator = torch.Generator | None
 
 
 class Variant(Levelled):
-    """The default objective with a term more on the proxies (weight 1), and a pick of ancestors that can be changed."""
+    """The default objective with a term more in the loss of the proxies, of weight 1."""
 
-    def __call__(
-        self, space: Space, points: Tensor, labels: Tensor | None, proxies: Tensor, generator: Generator
-    ) -> HIERTerms:
-        held = points.detach()
-        similarity = relatedness(space.pairwise(held, held), labels)
-        triplets = level_triplets(similarity, self.levels, max(1, self.per_anchor // len(self.levels)), generator)
-        dist = with_origin(space, held, proxies)
-        picks = self.pick(dist, triplets, generator)
-        samples = level_hinge(with_origin(space, points, proxies.detach()), picks, self.margin)
-        extra = self.extra(space, held, proxies, picks, generator)
-        return HIERTerms(samples, self.attraction * level_attraction(dist, picks) + extra)
+    def proxy_loss(
+        self, space: Space, proxies: Tensor, to_proxies: Tensor, picks: LevelPicks, generator: Generator
+    ) -> Tensor:
+        usual = super().proxy_loss(space, proxies, to_proxies, picks, generator)
+        return usual + self.extra(space, proxies, picks, generator)
 
-    def pick(self, dist: Tensor, triplets: Tensor, generator: Generator) -> LevelPicks:
-        return pick_ancestors(dist, triplets, self.levels)
-
-    def extra(self, space: Space, held: Tensor, proxies: Tensor, picks: LevelPicks, generator: Generator) -> Tensor:
+    def extra(self, space: Space, proxies: Tensor, picks: LevelPicks, generator: Generator) -> Tensor:
         return proxies.new_zeros(())
-
-    def split(self, values: Tensor) -> tuple[Tensor, ...]:
-        return values.split(list(self.levels))
 
 
 class OrderPenalty(Variant):
     """The ancestor of (i, j, k) lies nearer to the origin than that of (i, j), by a gap of 0.5."""
 
-    def extra(self, space: Space, held: Tensor, proxies: Tensor, picks: LevelPicks, generator: Generator) -> Tensor:
+    def extra(self, space: Space, proxies: Tensor, picks: LevelPicks, generator: Generator) -> Tensor:
         radius = torch.cat([space.to_origin(proxies), proxies.new_zeros(1)])
         return (radius[picks.far] - radius[picks.near] + 0.5).clamp_min(0).mean()
 
@@ -82,15 +68,15 @@ class OrderPenalty(Variant):
 class DepthWeight(Variant):
     """Squared radii with weights that fall from the coarsest level to the finest."""
 
-    def extra(self, space: Space, held: Tensor, proxies: Tensor, picks: LevelPicks, generator: Generator) -> Tensor:
-        parts = self.split(space.to_origin(proxies))
+    def extra(self, space: Space, proxies: Tensor, picks: LevelPicks, generator: Generator) -> Tensor:
+        parts = space.to_origin(proxies).split(list(self.levels))
         return sum((1 - depth / len(parts)) * part.square().mean() for depth, part in enumerate(parts)) / 16  # type: ignore
 
 
 class ProxyTriplets(Variant):
     """T_rho between levels: proxies of a level are the points whose ancestors lie one and two levels up."""
 
-    def extra(self, space: Space, held: Tensor, proxies: Tensor, picks: LevelPicks, generator: Generator) -> Tensor:
+    def extra(self, space: Space, proxies: Tensor, picks: LevelPicks, generator: Generator) -> Tensor:
         ends = np.cumsum([0, *self.levels]).tolist()
         total = proxies.new_zeros(())
         for depth in range(1, len(self.levels)):
@@ -114,14 +100,14 @@ class TauAnnealing(Variant):
 
     step = 0
 
-    def pick(self, dist: Tensor, triplets: Tensor, generator: Generator) -> LevelPicks:
+    def pick(self, to_proxies: Tensor, triplets: Tensor, generator: Generator) -> LevelPicks:
         tau = 0.5 * (0.02 / 0.5) ** min(1.0, TauAnnealing.step / 400)
         TauAnnealing.step += 1
-        near, far, above, end = [], [], slice(dist.shape[1] - 1, dist.shape[1]), 0
+        near, far, above, end = [], [], slice(to_proxies.shape[1] - 1, to_proxies.shape[1]), 0
         for size, level in zip(self.levels, triplets.flatten(1, 2), strict=True):
             own = slice(end, end + size)
             for columns, members, out in ((own, level[:, :2], near), (above, level, far)):
-                cost = dist.detach()[:, columns][members].amax(1)
+                cost = to_proxies.detach()[:, columns][members].amax(1)
                 noise = -torch.log(-torch.log(uniform(tuple(cost.shape), cost, generator).clamp(1e-9, 1 - 1e-7)))
                 out.append((noise - cost / tau).argmax(1) + columns.start)
             above, end = own, own.stop
@@ -201,8 +187,11 @@ def main() -> None:
         for seed in range(arguments.seeds):
             figures, report = run(name, seed, views, arguments.draws)
             results[name].append((figures, report))
-            z = {level: score.nulls[RADII].z or math.nan for level, score in report.purity.items()}
-            print(f"{name}, seed {seed}: z against permuted radii {[round(v, 1) for v in z.values()]}", flush=True)
+            z = [score.nulls[RADII].z for score in report.purity.values()]
+            print(
+                f"{name}, seed {seed}: z against permuted radii {[None if v is None else round(v, 1) for v in z]}",
+                flush=True,
+            )
     text = f"{CAPTION}\n\n{table(results, splits.validation.level_names)}"
     print(f"\n{text}")
     if not arguments.no_write:

@@ -58,6 +58,15 @@ def gather_batch(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(_Join.apply(x, sizes) for x in tensors)
 
 
+def all_agree(flag: bool, device: torch.device) -> bool:
+    """Whether the flag is set in every process; a collective, which all have to call."""
+    if not is_distributed():
+        return flag
+    votes = torch.tensor([int(flag)], device=device)
+    dist.all_reduce(votes, dist.ReduceOp.MIN)
+    return bool(votes)
+
+
 class _Join(torch.autograd.Function):
     """all_gather of tensors padded to the largest size; backward keeps the own slice, times the number of processes."""
 

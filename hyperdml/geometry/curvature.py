@@ -80,6 +80,26 @@ def learnable_ball(c: Curvature) -> geoopt.PoincareBall | None:
     return None
 
 
+def kept_curvature(c: Curvature) -> tuple[float, geoopt.PoincareBall | None]:
+    """What a module keeps of the curvature it is given: the number, and the ball to train if it is learned.
+
+    Args:
+        c: a curvature in any form.
+
+    Returns:
+        c as it stands, and the learnable ball, for the module to keep as its submodule, or None.
+
+    Raises:
+        ValueError: c is not positive and finite, or a bare tensor under training, which no module could own.
+    """
+    if isinstance(c, Tensor) and c.requires_grad:
+        raise ValueError(
+            "c is a tensor that requires a gradient, which a module cannot own; give a "
+            "geoopt.PoincareBall(c=..., learnable=True), such as ToPoincare(learn_curvature=True).manifold"
+        )
+    return curvature_of(c), learnable_ball(c)
+
+
 def poincare_ball(c: Curvature, dtype: torch.dtype = torch.float64, learnable: bool = False) -> geoopt.PoincareBall:
     """A `geoopt.PoincareBall` of curvature -c, with c kept in `dtype` (geoopt alone would round it to float32).
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from hyperdml.geometry.curvature import Curvature, curvature, curvature_of, learnable_ball, poincare_ball
+from hyperdml.geometry.curvature import Curvature, curvature, curvature_of, kept_curvature, poincare_ball
 from hyperdml.geometry.maps import check_clip_radius, clip_norm, expmap0, soft_clip_norm, upcast
 
 if TYPE_CHECKING:
@@ -84,13 +84,7 @@ class ToPoincare(nn.Module):
         super().__init__()
         if clip_r is not None:
             check_clip_radius(clip_r)
-        if isinstance(c, Tensor) and c.requires_grad:
-            raise ValueError(
-                "c is a tensor that requires a gradient, which a layer cannot own; give a "
-                "geoopt.PoincareBall(c=..., learnable=True), or learn_curvature=True"
-            )
-        self._c = curvature_of(c)
-        self.ball = learnable_ball(c)
+        self._c, self.ball = kept_curvature(c)
         if learn_curvature and self.ball is None:
             self.ball = poincare_ball(c, learnable=True)
         self.clip_r = clip_r

@@ -9,21 +9,15 @@ import torch
 from torch import Tensor
 
 from hyperdml.geometry import curvature_of
+from hyperdml.geometry.curvature import Curvature
+from hyperdml.geometry.maps import upcast
 from hyperdml.hier.spaces import Hyperbolic, Space
 
 LEVELS = (8, 32, 128, 512)
 _ITERATIONS = 20
 
 
-@torch.no_grad()
-def fit_proxies(
-    embeddings: Tensor,
-    levels: Sequence[int] = LEVELS,
-    *,
-    c: float = 0.1,
-    seed: int = 0,
-    space: Space | None = None,
-) -> Tensor:
+def fit_proxies(embeddings: Tensor, levels: Sequence[int] = LEVELS, *, c: Curvature = 0.1, seed: int = 0) -> Tensor:
     """Proxies of a hierarchy, read off trained embeddings: spherical k-means per level, Lorentz centroids.
 
     Directions are clustered by k-means (FAISS, cosine); a cluster's proxy is the Lorentz centroid of its members, the
@@ -36,15 +30,40 @@ def fit_proxies(
         levels: numbers of proxies from coarse to fine, increasing.
         c: curvature magnitude.
         seed: of the k-means starts.
-        space: another space to take centroids in; None is the ball of curvature -c.
 
     Returns:
         (sum(levels), d) points of the ball, coarsest level first, float32 or float64 as the embeddings are.
 
     Raises:
-        ValueError: levels are not increasing positive numbers, there are too few embeddings, or some are not finite.
+        ValueError: levels are not increasing positive numbers, there are too few embeddings, some are not finite, or
+            some lie outside the ball.
     """
     levels = check_levels(levels)
+    c = curvature_of(c)
+    check_embeddings(embeddings, levels)
+    norm = float(upcast(embeddings.detach()).norm(dim=1).max())
+    if norm >= c**-0.5:
+        raise ValueError(
+            f"an embedding has norm {norm:.4g}, outside the ball of radius {c**-0.5:.4g} (c={c:g}); map features with "
+            "ToPoincare first"
+        )
+    return level_centroids(embeddings, levels, Hyperbolic(c, 1.0), seed)
+
+
+@torch.no_grad()
+def level_centroids(points: Tensor, levels: Sequence[int], space: Space, seed: int) -> Tensor:
+    """(sum(levels), d) centres in a space of k-means clusters of directions, one clustering a level."""
+    points = points.detach()
+    directions = torch.nn.functional.normalize(points.float(), dim=1).cpu()
+    found = []
+    for count in levels:
+        cluster = _spherical_kmeans(directions, count, seed).to(points.device)
+        found.append(space.centroids(points, cluster, count))
+    return torch.cat(found)
+
+
+def check_embeddings(embeddings: Tensor, levels: Sequence[int]) -> None:
+    """Raise a ValueError unless there are as many finite (N, d) embeddings as the finest level has proxies."""
     if embeddings.ndim != 2 or len(embeddings) < levels[-1]:
         raise ValueError(
             f"fitting {levels[-1]} proxies needs (N, d) embeddings with N >= {levels[-1]}, "
@@ -52,22 +71,15 @@ def fit_proxies(
         )
     if not embeddings.isfinite().all():
         raise ValueError("embeddings must be finite")
-    space = space or Hyperbolic(curvature_of(c), 1.0)
-    embeddings = embeddings.detach()
-    directions = torch.nn.functional.normalize(embeddings.float(), dim=1).cpu()
-    found = []
-    for count in levels:
-        cluster = _spherical_kmeans(directions, count, seed).to(embeddings.device)
-        found.append(space.centroids(embeddings, cluster, count))
-    return torch.cat(found)
 
 
 def check_levels(levels: Sequence[int]) -> tuple[int, ...]:
-    """The level sizes as a tuple; a ValueError unless they are positive and increase."""
-    levels = tuple(levels)
-    if not levels or levels[0] < 1 or any(a >= b for a, b in pairwise(levels)):
-        raise ValueError(f"levels must be increasing positive numbers of proxies, coarse to fine, got {levels}")
-    return levels
+    """The level sizes as a tuple; a ValueError unless they are positive whole numbers and increase."""
+    found = tuple(levels) if isinstance(levels, Sequence) and not isinstance(levels, str) else ()
+    whole = all(isinstance(size, int) and size >= 1 for size in found)
+    if not found or not whole or any(a >= b for a, b in pairwise(found)):
+        raise ValueError(f"levels must be increasing positive numbers of proxies, coarse to fine, got {levels!r}")
+    return found
 
 
 def _spherical_kmeans(directions: Tensor, count: int, seed: int) -> Tensor:

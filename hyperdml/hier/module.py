@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from hyperdml.distributed import is_distributed
-from hyperdml.geometry import curvature_of, expmap0, poincare_ball
-from hyperdml.geometry.curvature import Curvature, learnable_ball
+from hyperdml.distributed import all_agree, is_distributed
+from hyperdml.geometry import clip_norm, curvature_of, expmap0, poincare_ball
+from hyperdml.geometry.curvature import Curvature, kept_curvature
 from hyperdml.geometry.maps import check_clip_radius, upcast
-from hyperdml.hier.fit import fit_proxies
+from hyperdml.hier.fit import check_embeddings, level_centroids
 from hyperdml.hier.objectives import HIERTerms, Levelled, Objective, Reciprocal, SampleLoss
 from hyperdml.hier.presets import Mode, check_choice, settle
 from hyperdml.hier.spaces import Euclidean, Geometry, Hyperbolic, Released, Space, Spherical
@@ -23,20 +24,19 @@ class HIER(nn.Module):
     """Hierarchical regulariser: learnable proxies act as lowest common ancestors (LCA) of related embeddings.
 
     Triplets (i, j, k) of two related points and a third; a proxy rho is the ancestor of (i, j), a proxy rho' that of
-    (i, j, k); hinges pull i and j towards rho and away from rho', and k towards rho' and away from rho. The modes:
+    (i, j, k); hinges pull i and j towards rho and away from rho', and k towards rho' and away from rho. Three modes:
 
-    | | ``"default"`` (ours) | ``"official"`` (released code) | ``"paper"`` (CVPR text) |
-    |---|---|---|---|
-    | proxies | levels of 8, 32, 128, 512, started from data after a warm-up | 512, random start | 512, random start |
-    | relatedness | exp(-d), +1 for equal labels | exp(-d), +1 for equal labels | exp(-d) |
-    | j | within a cell of the level, by rank | a k-reciprocal neighbour; K counts the point itself | K others |
-    | k | within the cell one level up | any other point, the anchor too | any other point but the anchor |
-    | rho, rho' | nearest (largest distance) at the level, and one level up (the origin on top) | drawn from
-      softmax(-max d / tau) of all proxies; triplet masked if equal | drawn so; rho' from the proxies without rho |
-    | samples | hinge of margin 1, proxies held | hinge of margin 0.1, gradient straight through the draws | the same |
-    | proxies | squared distance to their members, even use; samples held | the hinge, also over triplets of proxies |
-      the same |
-    | arithmetic | exact | released epsilons, proxy gradient times (1-c|x|^2)^2/4 | exact, plain gradient |
+    - "default", ours: levels of proxies that start from data after a warm-up; j within a cell of a level by rank, k
+      within the cell one level up (a point of the same label is nearer than any other, if labels are given); rho the
+      best ancestor at the level, rho' that one level up, the origin on top, without noise. The hinge, of margin 1,
+      moves the samples with the proxies held; squared distance to their members and evenness of use move the proxies
+      with the samples held.
+    - "official", the released code: 512 proxies from a random start; j a k-reciprocal neighbour (equal labels are
+      nearest, K counts the point itself), k any other point, the anchor too; rho and rho' drawn from
+      softmax(-max d / 0.1) of all proxies, nothing if they are equal; gradient straight through the draws; triplets of
+      proxies as well; released epsilons; the gradient of what is mapped here times (1 - c|x|^2)^2 / 4.
+    - "paper", the CVPR text: as released, but labels unused, K others, k never the anchor, rho' drawn from the
+      proxies without rho; exact arithmetic, plain gradients.
 
     `docs/hier.md` goes through the modes line by line, with the reasons. The weight lambda is the caller's: 0.5 in
     "default" and in the released scripts, 1 in the paper.
@@ -47,15 +47,17 @@ class HIER(nn.Module):
         mode: "default", "official" or "paper".
         levels: numbers of proxies, coarse to fine ("default"; 8, 32, 128, 512). The finest should be about the number
             of classes.
-        c: curvature magnitude, or a `geoopt.PoincareBall`; a learnable one is shared and trained.
+        c: curvature magnitude, or a `geoopt.PoincareBall`; a learnable one is shared and trained (in "default" by the
+            hinge alone).
         clip_r: clipping radius of the proxies, and of the embeddings if they are given as tangent vectors.
         geometry: "hyperbolic", or the controls "spherical" (2 - 2 cos, HIER_sph in the paper's Table 2) and
             "euclidean"; these see the embeddings as plain vectors.
         embeddings: "ball" if `forward` gets points of the ball, "tangent" if it gets Euclidean features.
         manifold_parameters: keep the proxies as points of the ball, a `geoopt.ManifoldParameter` for Riemannian
-            optimisers, instead of tangent vectors at the origin.
+            optimisers, instead of tangent vectors at the origin; clip_r then bounds their start alone.
         k: number of neighbours K of the k-reciprocal relation ("official", "paper"; 20).
-        per_anchor: triplets per anchor (50; 20 in "default", shared by the levels).
+        per_anchor: triplets per anchor (50). In "default" (20) every level gets an equal part, rounded down, at least
+            one.
         tau: temperature of the LCA draws ("official", "paper"; 0.1).
         margin: hinge margin (0.1; in "default" 1, spherical 0.25, euclidean 0.4).
         lca: "softmax", or "printed" for Eq. 7 to the letter, argmax(exp(-max d) + Gumbel noise), where the noise
@@ -64,8 +66,8 @@ class HIER(nn.Module):
         reduction: "mean" over triplets (released), or "sum" (Eq. 9).
         attraction: weight of the proxies' attraction to their members ("default"; 2).
         balance: weight of the evenness with which a batch uses the proxies of a level ("default"; 1).
-        warmup: training steps before the proxies start ("default"; 100), from the embeddings of the latest of them. The
-            value is 0 until then, and until as many embeddings were seen as the finest level has proxies.
+        warmup: training forward passes before the proxies start ("default"; 100), from the embeddings of the latest of
+            them. The value is 0 until then, and until as many embeddings were seen as the finest level has proxies.
         sample_loss: "lca", or "triplet" for the control: a plain triplet loss on the same samples, which no proxy
             enters.
 
@@ -117,13 +119,14 @@ class HIER(nn.Module):
         self.options = settle(mode, geometry, given)
         check_choice("embeddings", embeddings, ("ball", "tangent"))
         check_choice("sample_loss", sample_loss, ("lca", "triplet"))
-        if embedding_size < 1:
-            raise ValueError(f"embedding_size must be at least 1, got {embedding_size}")
+        if not isinstance(embedding_size, int) or embedding_size < 1:
+            raise ValueError(f"embedding_size must be a whole number of at least 1, got {embedding_size!r}")
         if manifold_parameters and geometry != "hyperbolic":
             raise ValueError(f"manifold_parameters need geometry='hyperbolic', got {geometry!r}")
         check_clip_radius(clip_r)
-        self._c = curvature_of(c)
-        self.ball = learnable_ball(c)
+        self._c, self.ball = kept_curvature(c)
+        if manifold_parameters and self.ball is not None:
+            raise ValueError("manifold_parameters need a fixed curvature: points would leave a ball that shrinks")
         self.clip_r = clip_r
         self.mode = mode
         self.geometry = geometry
@@ -157,7 +160,9 @@ class HIER(nn.Module):
     def manual_seed(self, seed: int) -> HIER:
         """Restart the draws from a seed of their own, on every device; without it they use torch's global state.
 
-        The same seed on all ranks of a distributed run makes their draws equal, on one kind of device.
+        The same seed on all ranks of a distributed run makes their draws equal, on one kind of device. The seed is no
+        part of the state: seed anew after resuming, best with a number derived from the step. The k-means start of
+        mode "default" takes it too, or 0.
         """
         self._seed = seed
         self._generators.clear()
@@ -171,21 +176,26 @@ class HIER(nn.Module):
         """
         if self.geometry != "hyperbolic":
             raise ValueError(f"geometry={self.geometry!r} has no ball")
-        return self._proxy_points()
+        return self.proxies if self.manifold_parameters else self._space.points(self.proxies)
 
     @torch.no_grad()
     def fit_proxies(self, embeddings: Tensor) -> HIER:
         """Start the proxies of mode "default" from embeddings (`hyperdml.hier.fit_proxies`), and end the warm-up.
 
+        In a distributed run give the same embeddings on all ranks; only the start that ends a warm-up is shared.
+
         Args:
             embeddings: (N, d), of the kind that `forward` takes; N at least the size of the finest level.
 
         Raises:
-            ValueError: the mode has no levels, or there are too few embeddings.
+            ValueError: the mode has no levels, or the embeddings are too few, of another width, or not finite.
         """
         if self.start is None:
             raise ValueError(f"mode={self.mode!r} has no levels to fit; hyperdml.hier.fit_proxies works for any model")
-        self._start_from(self.start, self._points(embeddings))
+        self._check_shape(embeddings)
+        points = self._points(embeddings)
+        check_embeddings(points, self.options["levels"])
+        self._start_from(self.start, points)
         return self
 
     def terms(self, embeddings: Tensor, labels: Tensor | None = None) -> HIERTerms:
@@ -202,8 +212,7 @@ class HIER(nn.Module):
         Raises:
             ValueError: shapes do not fit, or the first batch of ball points is not in the ball.
         """
-        if embeddings.ndim != 2 or embeddings.shape[1] != self.proxies.shape[1]:
-            raise ValueError(f"expected (N, {self.proxies.shape[1]}) embeddings, got {tuple(embeddings.shape)}")
+        self._check_shape(embeddings)
         if labels is not None and labels.shape != embeddings.shape[:1]:
             raise ValueError(f"expected {len(embeddings)} labels, got shape {tuple(labels.shape)}")
         points = self._points(embeddings)
@@ -211,7 +220,10 @@ class HIER(nn.Module):
             if self.training and torch.is_grad_enabled():
                 self._warm_up(self.start, points)
             return HIERTerms(0 * points.sum(), 0 * self.proxies.sum())
-        return self._objective(self._space, points, labels, self._proxy_points(), self._generator(points.device))
+        # in "default" the attraction must not move the proxies through a learned curvature either
+        space = self._space if self.start is None else self._space.held()
+        proxies = self.proxies if self.manifold_parameters else space.points(self.proxies)
+        return self._objective(self._space, points, labels, proxies, self._generator(points.device))
 
     def forward(self, embeddings: Tensor, labels: Tensor | None = None) -> Tensor:
         """Sum of the two `terms`, a scalar."""
@@ -226,18 +238,42 @@ class HIER(nn.Module):
             f"clip_r={self.clip_r}, {options}"
         )
 
-    def _proxy_points(self) -> Tensor:
-        return self.proxies if self.manifold_parameters else self._space.points(self.proxies)
+    def get_extra_state(self) -> Tensor:
+        """What the proxies mean, as JSON in bytes: a tensor like the rest of the state."""
+        return torch.tensor(list(json.dumps(self._meaning()).encode()), dtype=torch.uint8)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Refuse proxies that were saved under settings that give them another meaning."""
+        stored, own = json.loads(bytes(state.tolist())), self._meaning()
+        different = [
+            f"{name}={stored.get(name)!r}, here {own[name]!r}" for name in own if stored.get(name) != own[name]
+        ]
+        if different:
+            raise ValueError(f"the stored proxies belong to a HIER with {'; '.join(different)}")
+
+    def _meaning(self) -> dict[str, Any]:
+        return {
+            "mode": self.mode,
+            "geometry": self.geometry,
+            "c": self._c if self.ball is None else "learned",
+            "clip_r": self.clip_r,
+            "levels": list(self.options.get("levels", ())),
+            "manifold_parameters": self.manifold_parameters,
+        }
+
+    def _check_shape(self, embeddings: Tensor) -> None:
+        if embeddings.ndim != 2 or embeddings.shape[1] != self.proxies.shape[1]:
+            raise ValueError(f"expected (N, {self.proxies.shape[1]}) embeddings, got {tuple(embeddings.shape)}")
 
     def _points(self, embeddings: Tensor) -> Tensor:
         if self.embeddings == "tangent" or self.geometry != "hyperbolic":
             return self._space.points(embeddings)
-        self._check_once(embeddings)
+        self._check_inside(embeddings)
         return embeddings
 
-    def _check_once(self, points: Tensor) -> None:
-        """Look at the first batch, and only there: a look costs a device synchronisation."""
-        if self._seen_points or not len(points):
+    def _check_inside(self, points: Tensor) -> None:
+        """Look at every batch on the CPU; elsewhere, where a look costs a synchronisation, at the first alone."""
+        if not len(points) or (self._seen_points and points.device.type != "cpu"):
             return
         c = self.c
         norm = float(upcast(points.detach()).norm(dim=1).max())
@@ -250,29 +286,30 @@ class HIER(nn.Module):
 
     @torch.no_grad()
     def _warm_up(self, start: RecentEmbeddings, points: Tensor) -> None:
-        """Remember the batch; when the warm-up ends, start the proxies, equal on all ranks."""
+        """Remember the batch; when the warm-up ends on all ranks, start the proxies on the first for all."""
         start.add(points)
         if not start.over:
             return
         newest = start.newest()
         newest = newest[newest.isfinite().all(1)]  # a step that overflowed is the training loop's matter
-        if len(newest) >= self.options["levels"][-1]:
+        if all_agree(len(newest) >= self.options["levels"][-1], points.device):
             self._start_from(start, newest)
             if is_distributed():
                 torch.distributed.broadcast(self.proxies.data, 0)
 
     def _start_from(self, start: RecentEmbeddings, points: Tensor) -> None:
-        found = fit_proxies(points, self.options["levels"], seed=self._seed or 0, space=self._space)
+        found = level_centroids(points, self.options["levels"], self._space, self._seed or 0)
         self.proxies.copy_(found if self.manifold_parameters else self._space.vectors(found))
         start.finish()
 
     def _parameter(self, tangent: Tensor) -> nn.Parameter:
         if not self.manifold_parameters:
             return nn.Parameter(tangent)
-        manifold = self.ball or poincare_ball(self._c)
+        manifold = poincare_ball(self._c)
         import geoopt
 
-        parameter: nn.Parameter = geoopt.ManifoldParameter(expmap0(tangent, self._c), manifold=manifold)
+        start = expmap0(clip_norm(tangent, self.clip_r), self._c)
+        parameter: nn.Parameter = geoopt.ManifoldParameter(start, manifold=manifold)
         return parameter
 
     def _generator(self, device: torch.device) -> torch.Generator | None:

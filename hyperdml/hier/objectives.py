@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hyperdml.hier.levels import (
+    LevelPicks,
     level_attraction,
     level_hinge,
     level_triplets,
@@ -76,7 +77,8 @@ class Reciprocal:
         similarity = relatedness(own, labels if self.as_released else None)
         triplets, weight = self._triplets(similarity, generator)
         if within:
-            return HIERTerms(triplet_hinge(own, triplets, self.margin, weight), 0 * proxies.sum())
+            hinge = triplet_hinge(own, triplets, self.margin, weight)
+            return HIERTerms(hinge * weight.sum() if self.reduction == "sum" else hinge, 0 * proxies.sum())
         samples = self._loss(space.pairwise(points, proxies), triplets, weight, generator)
         between = space.pairwise(proxies, proxies)
         triplets, weight = self._triplets(relatedness(between, None), generator)
@@ -127,23 +129,38 @@ class Levelled:
         own = space.pairwise(points, points) if within else space.pairwise(points.detach(), points.detach())
         per_level = max(1, self.per_anchor // len(self.levels))
         triplets = level_triplets(relatedness(own, labels), self.levels, per_level, generator)
-        to_proxies = with_origin(space, points.detach(), proxies)
-        picks = pick_ancestors(to_proxies, triplets, self.levels)
+        # a learned curvature is held too: shrinking it would shorten all distances at once
+        to_proxies = with_origin(space.held(), points.detach(), proxies)
+        picks = self.pick(to_proxies, triplets, generator)
         if within:
             samples = triplet_hinge(own, picks.triplets, self.margin)
         else:
             samples = level_hinge(with_origin(space, points, proxies.detach()), picks, self.margin)
+        return HIERTerms(samples, self.proxy_loss(space.held(), proxies, to_proxies, picks, generator))
+
+    def pick(self, to_proxies: Tensor, triplets: Tensor, generator: torch.Generator | None) -> LevelPicks:
+        """Ancestors of the triplets."""
+        return pick_ancestors(to_proxies, triplets, self.levels)
+
+    def proxy_loss(
+        self, space: Space, proxies: Tensor, to_proxies: Tensor, picks: LevelPicks, generator: torch.Generator | None
+    ) -> Tensor:
+        """What moves the proxies: (N, P + 1) distances with the samples held."""
         # the temperature follows the scale of the distances, as the margin does
         uneven = usage_gap(to_proxies, self.levels, self.margin / 2)
-        return HIERTerms(samples, self.attraction * level_attraction(to_proxies, picks) + self.balance * uneven)
+        return self.attraction * level_attraction(to_proxies, picks) + self.balance * uneven
 
 
 def relatedness(dist: Tensor, labels: Tensor | None) -> Tensor:
-    """``exp(-d)``, plus 1 for pairs of one label: a same-class pair is nearer than any other."""
-    similarity = torch.exp(-dist.detach())
-    if labels is not None:
-        similarity += labels[:, None] == labels[None]
-    return similarity
+    """A similarity with the order of ``exp(-d)``, plus 1 for pairs of one label, that no distance is too large for.
+
+    It is -d, plus the largest distance and 1 for pairs of one label: a same-class pair is nearer than any other. Only
+    the order is used; exp(-d) itself loses it to rounding from d about 16 (beside the 1) or 100 on.
+    """
+    dist = dist.detach()
+    if labels is None or not len(dist):
+        return -dist
+    return torch.where(labels[:, None] == labels[None], dist.amax() + 1 - dist, -dist)
 
 
 def with_origin(space: Space, points: Tensor, proxies: Tensor) -> Tensor:

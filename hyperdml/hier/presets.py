@@ -63,13 +63,17 @@ def settle(mode: str, geometry: str, given: Mapping[str, Any]) -> dict[str, Any]
     given = {name: value for name, value in given.items() if value is not None}
     for name in given:
         if name not in OPTIONS[mode]:
-            raise ValueError(f"mode={mode!r} has no option {name!r}; it takes {', '.join(OPTIONS[mode])}")
+            others = " or ".join(repr(other) for other, names in OPTIONS.items() if name in names)
+            raise ValueError(
+                f"mode={mode!r} has no option {name!r}, which belongs to mode {others}; it takes "
+                f"{', '.join(OPTIONS[mode])}"
+            )
     options = {**OPTIONS[mode], **given}
     if options["margin"] is None:
         options["margin"] = MARGINS[geometry]
     for name, value in options.items():
-        if name in _LOWEST and value < _LOWEST[name]:
-            raise ValueError(f"{name} must be at least {_LOWEST[name]}, got {value}")
+        if name in _LOWEST and (not isinstance(value, int) or value < _LOWEST[name]):
+            raise ValueError(f"{name} must be at least {_LOWEST[name]}, a whole number, got {value!r}")
         if name in _CHOICES:
             check_choice(name, value, _CHOICES[name])
         if name == "levels":

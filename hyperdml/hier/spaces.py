@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from hyperdml.geometry import clip_norm, dist0, expmap0, logmap0, lorentz_centroids, pairwise_distance
-from hyperdml.geometry.curvature import Curvature
+from hyperdml.geometry.curvature import Curvature, learnable_ball
 from hyperdml.geometry.maps import upcast
 from hyperdml.hier import released
+
+_TINY = 1e-12
 
 Geometry = Literal["hyperbolic", "spherical", "euclidean"]
 
@@ -33,6 +35,9 @@ class Space(Protocol):
 
     def centroids(self, x: Tensor, cluster: Tensor, count: int) -> Tensor:
         """(count, d) centre of the points of every cluster; clusters must not be empty."""
+
+    def held(self) -> Space:
+        """The same space with its curvature held, if that is learned."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,11 @@ class Hyperbolic:
         """Lorentz centroids."""
         return lorentz_centroids(x, cluster, count, self.c)[0]
 
+    def held(self) -> Space:
+        """The ball as it stands."""
+        ball = learnable_ball(self.c)
+        return self if ball is None else replace(self, c=ball.c.detach())
+
 
 class Released(Hyperbolic):
     """The ball with the epsilons of the released implementation, for `mode="official"`."""
@@ -82,8 +92,10 @@ class Spherical:
     """
 
     def points(self, vectors: Tensor) -> Tensor:
-        """Directions."""
-        return torch.nn.functional.normalize(upcast(vectors), dim=-1)
+        """Directions; a vector at the origin stays there, with gradient 0."""
+        vectors = upcast(vectors)
+        norm = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+        return torch.where(norm > _TINY, vectors / norm.clamp_min(_TINY), 0 * vectors)
 
     def vectors(self, points: Tensor) -> Tensor:
         """The points themselves."""
@@ -91,8 +103,9 @@ class Spherical:
 
     def pairwise(self, x: Tensor, y: Tensor) -> Tensor:
         """``2 - 2 cos``."""
+        dtype = torch.promote_types(x.dtype, y.dtype)
         with torch.autocast(x.device.type, enabled=False):
-            return (2 - 2 * self.points(x) @ self.points(y).T).clamp_min(0)
+            return (2 - 2 * x.to(dtype) @ y.to(dtype).T).clamp_min(0)
 
     def to_origin(self, x: Tensor) -> Tensor:
         """1 for every point."""
@@ -100,7 +113,11 @@ class Spherical:
 
     def centroids(self, x: Tensor, cluster: Tensor, count: int) -> Tensor:
         """Mean directions."""
-        return self.points(_means(self.points(x), cluster, count))
+        return self.points(_means(x, cluster, count))
+
+    def held(self) -> Space:
+        """This space: it has no curvature to hold."""
+        return self
 
 
 class Euclidean:
@@ -130,6 +147,10 @@ class Euclidean:
     def centroids(self, x: Tensor, cluster: Tensor, count: int) -> Tensor:
         """Means."""
         return _means(upcast(x), cluster, count)
+
+    def held(self) -> Space:
+        """This space: it has no curvature to hold."""
+        return self
 
 
 def _means(x: Tensor, cluster: Tensor, count: int) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from hyperdml.geometry import clip_norm, curvature_of, expmap0, logmap0
-from hyperdml.geometry.curvature import Curvature, learnable_ball
+from hyperdml.geometry.curvature import Curvature, kept_curvature
 from hyperdml.geometry.maps import check_clip_radius
 from hyperdml.integrations.poincare_distance import PoincareDistance
 
@@ -105,8 +105,7 @@ class _OnBall(nn.Module):
 
     def __init__(self, c: Curvature, clip_r: float, dim: int) -> None:
         super().__init__()
-        self._c = curvature_of(c)
-        self.ball = learnable_ball(c)
+        self._c, self.ball = kept_curvature(c)
         self.clip_r = clip_r
         self.dim = dim
 

@@ -10,7 +10,7 @@ from pytorch_metric_learning.distances import BaseDistance
 from torch import Tensor, nn
 
 from hyperdml.geometry import clip_norm, curvature_of, distance, expmap0, pairwise_distance
-from hyperdml.geometry.curvature import Curvature, learnable_ball
+from hyperdml.geometry.curvature import Curvature, kept_curvature
 from hyperdml.geometry.maps import check_clip_radius, upcast
 
 
@@ -78,8 +78,7 @@ class PoincareDistance(BaseDistance):
             raise ValueError(f"embeddings must be 'ball' or 'tangent', got {embeddings!r}")
         check_clip_radius(clip_r)
         super().__init__(normalize_embeddings=False, power=power, is_inverted=is_inverted, collect_stats=collect_stats)
-        self._c = curvature_of(c)
-        self.ball = learnable_ball(c)
+        self._c, self.ball = kept_curvature(c)
         self.embeddings = embeddings
         self.clip_r = clip_r
         self._seen_points = False
@@ -122,16 +121,17 @@ class PoincareDistance(BaseDistance):
             )
         points = self._to_ball(query)
         others = points if ref is query else self._to_ball(ref)
-        if not self._seen_points and len(points) and len(others):
-            self._check(points.detach(), others.detach())
+        # on an accelerator a look costs a synchronisation: there the first batch has to do
+        if len(points) and len(others) and (not self._seen_points or points.device.type == "cpu"):
+            self._check(points.detach(), others.detach(), first=not self._seen_points)
             self._seen_points = True
         return points, others
 
     def _to_ball(self, x: Tensor) -> Tensor:
         return x if self.embeddings == "ball" else expmap0(clip_norm(x, self.clip_r), self.ball or self._c)
 
-    def _check(self, *sets: Tensor) -> None:
-        """Look at the points once: inside the ball, and not all on one sphere."""
+    def _check(self, *sets: Tensor, first: bool) -> None:
+        """Look at the points: inside the ball, and the first of them not all on one sphere."""
         radius = self.c**-0.5
         for points in sets:
             norms = torch.linalg.vector_norm(upcast(points), dim=1)
@@ -142,7 +142,7 @@ class PoincareDistance(BaseDistance):
                     "map features with hyperdml.ToPoincare first, or use PoincareDistance(embeddings='tangent')"
                 )
         # the last set is the one that is ranked
-        if len(norms) > 1 and highest - lowest <= 1e-3 * highest:
+        if first and len(norms) > 1 and highest - lowest <= 1e-3 * highest:
             hint = "; were they normalised?" if abs(float(highest) - 1) < 1e-3 else ""
             warnings.warn(
                 f"all {len(norms)} points have the same norm {float(highest):.4g}{hint}: on one sphere the Poincaré "

@@ -60,11 +60,15 @@ def arms_of(config: TrainConfig, folder: Path) -> list[Arm]:
     if len(set(names)) < len(names):
         raise ConfigError(f"evaluation.controls lists a control twice: {', '.join(names)}")
     main = Arm(arm_title(config), config, folder)
-    found = []
+    found: list[Arm] = []
     for name in names if config.hier.weight > 0 else ():
         settings = replace(config, hier=CONTROLS[name](config.hier))
-        if settings.hier != config.hier:
-            found.append(Arm(arm_title(settings), settings, folder / "controls" / name))
+        if settings.hier == config.hier:
+            continue
+        title = arm_title(settings)
+        if title in {arm.title for arm in [*found, main]}:  # the run has settings of its own in this mode
+            title += f", control {name}"
+        found.append(Arm(title, settings, folder / "controls" / name))
     return [*found, main]
 
 

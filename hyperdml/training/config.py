@@ -97,7 +97,7 @@ class OptimConfig:
         views: copies of each training image in those features: the image itself and views - 1 augmented ones.
     """
 
-    steps: PositiveInt = 100
+    steps: PositiveInt = 1000
     lr: PositiveFloat = 1e-4
     head_lr_mult: NonNegativeFloat = 1.0
     class_proxy_lr_mult: NonNegativeFloat = 1e4

@@ -81,7 +81,7 @@ def explanation(config: TrainConfig) -> str:
 
 
 def comparison(rows: Sequence[Row]) -> str:
-    """What the main arm changed against the metric loss alone and against plain triplets; empty without controls."""
+    """What the main arm changed against each control; empty without controls."""
     controls, main = rows[1:-1], rows[-1]
     names = [name for name in ("R@1", "MAP@R", "H-AP") if name in main.figures]
     parts = []

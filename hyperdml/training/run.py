@@ -114,11 +114,8 @@ def _check(config: TrainConfig, splits: RetrievalSplits, device: torch.device) -
     size = config.data.image_size
     if model.fixed_size not in (None, size):
         raise ConfigError(f"data.image_size is {size}, but {config.model.backbone} takes {model.fixed_size} only")
-    warmup = 0 if learner.hier is None else learner.hier.options.get("warmup", 0)
-    if warmup >= config.optim.steps:
-        raise ConfigError(
-            f"hier.warmup is {warmup}, but optim.steps is {config.optim.steps}: the proxies would never start"
-        )
+    if learner.hier is not None and learner.hier.start is not None:
+        _check_start(config, learner.hier.options["warmup"], learner.hier.options["levels"][-1])
     ClassBatchSampler(splits.train.labels, config.batch.size, config.batch.per_class, config.seed)
     parts = {"test": splits.test} | ({"validation": splits.validation} if config.evaluation.every else {})
     for name, part in parts.items():
@@ -135,3 +132,13 @@ def _untrained(config: TrainConfig, views: Views) -> Row:
     test = views.splits.test
     points = views.embed(start_model(config), test)
     return Row("untrained backbone", score_part(config, points, test), 0.0)
+
+
+def _check_start(config: TrainConfig, warmup: int, finest: int) -> None:
+    """Refuse a run that ends before the proxies of HIER's default mode start."""
+    start = max(warmup, -(-finest // config.batch.size))  # steps until the warm-up is over and enough was seen
+    if start >= config.optim.steps:
+        raise ConfigError(
+            f"HIER's proxies start after {start} steps (hier.warmup {warmup}; {finest} embeddings for the finest "
+            f"level), but optim.steps is {config.optim.steps}: raise it, or lower hier.warmup or hier.levels"
+        )

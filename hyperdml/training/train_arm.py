@@ -116,9 +116,9 @@ def _trees(
 
 
 def _proxies(learner: Learner) -> Tensor | None:
-    """(P, d) proxies on the ball, on the CPU; None without any, or where they live in another space."""
+    """(P, d) proxies on the ball, on the CPU; None without any, before they start, or where they live elsewhere."""
     hier = learner.hier
-    if hier is None or hier.geometry != "hyperbolic":
+    if hier is None or hier.geometry != "hyperbolic" or (hier.start is not None and not hier.start.done):
         return None
     return hier.proxies_on_ball().detach().cpu()
 

@@ -71,6 +71,14 @@ def test_library_wrapper_around_with_hier_keeps_proxies_equal(ranks, efficient):
     assert first["gradients"][-1].any()
 
 
+def test_proxies_of_hier_start_together_whatever_each_rank_has_seen(ranks):
+    first, second = (rank["start"] for rank in ranks)
+    assert (
+        first["started"] == second["started"] == [False, False, True, True, True]
+    )  # the second rank has six rows then
+    assert torch.equal(first["proxies"], second["proxies"])
+
+
 def test_joined_rows_keep_the_order_of_ranks_and_their_gradient_counts_every_process(ranks):
     own = [torch.arange(2.0 * size).view(-1, 2) + 100 * rank for rank, size in enumerate([14, 10])]
     weights = torch.arange(48.0).view(-1, 2)

@@ -129,6 +129,21 @@ def gathering(rank):
     }
 
 
+def start_without_gathering(rank):
+    """HIER on each rank's own batches, of 3 and 2 rows: its six proxies have to start at one step on both."""
+    torch.manual_seed(0)
+    model = nn.Linear(5, 8).double()
+    hier = HIER(8, levels=(2, 6), warmup=2, per_anchor=4, **SPACE)
+    loss = DistributedDataParallel(with_hier(losses.ProxyAnchorLoss(4, 8), hier).double())
+    parallel = DistributedDataParallel(model)
+    size, started = 3 - rank, []
+    for step in range(5):
+        torch.manual_seed(10 * step + rank)
+        loss(parallel(torch.randn(size, 5).double()), torch.arange(size)).backward()
+        started.append(hier.start.done)
+    return {"started": started, "proxies": hier.proxies.detach().clone()}
+
+
 def main(rank, rendezvous, output):
     torch.set_num_threads(1)
     found = {"one": {name: one_process(name) for name in LOSSES}} if rank == 0 else {}
@@ -136,6 +151,7 @@ def main(rank, rendezvous, output):
     found["two"] = {name: two_processes(name, rank) for name in LOSSES}
     found["library"] = {efficient: wrapped_by_the_library(rank, efficient) for efficient in (False, True)}
     found["gathering"] = gathering(rank)
+    found["start"] = start_without_gathering(rank)
     dist.destroy_process_group()
     torch.save(found, output)
 

@@ -139,7 +139,7 @@ def test_scaling_leaves_the_gradient_of_the_curvature_alone(soft_clip):
 
 
 def test_refuses_a_bare_tensor_under_training():
-    with pytest.raises(ValueError, match="a layer cannot own"):
+    with pytest.raises(ValueError, match="a module cannot own"):
         ToPoincare(torch.tensor(0.1, requires_grad=True))
     assert ToPoincare(torch.tensor(0.25)).c == 0.25
 

@@ -6,6 +6,7 @@ from synthetic import tree_points
 
 from hyperdml.geometry import dist0, einstein_midpoint, expmap0, pairwise_distance
 from hyperdml.hier import fit_proxies
+from hyperdml.hier.fit import level_centroids
 from hyperdml.hier.spaces import Euclidean, Spherical
 
 
@@ -45,9 +46,9 @@ def test_a_seed_repeats_and_the_curvature_counts():
 
 def test_other_spaces():
     points, _, _ = tree_points(240, 8, spread=True)
-    sphere = fit_proxies(points, (4, 16), space=Spherical())
+    sphere = level_centroids(Spherical().points(points), (4, 16), Spherical(), 0)
     torch.testing.assert_close(sphere.norm(dim=1), torch.ones(20))
-    flat = fit_proxies(points, (1,), space=Euclidean())
+    flat = level_centroids(points, (1,), Euclidean(), 0)
     torch.testing.assert_close(flat[0], points.mean(0))
 
 
@@ -72,6 +73,7 @@ def test_as_many_proxies_as_points():
         (torch.rand(20, 4), (0, 4), "increasing positive"),
         (torch.rand(20, 4), (4, 32), r"fitting 32 proxies needs \(N, d\) embeddings with N >= 32, got \(20, 4\)"),
         (torch.full((20, 4), torch.nan), (4,), "embeddings must be finite"),
+        (torch.full((20, 4), 5.0), (4,), r"norm 10, outside the ball of radius 3\.162 .* ToPoincare first"),
     ],
 )
 def test_refuses(points, levels, message):

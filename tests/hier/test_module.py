@@ -5,9 +5,10 @@ import copy
 import pytest
 import torch
 
-from hyperdml.geometry import ToPoincare, pairwise_distance, poincare_ball
+from hyperdml.geometry import ToPoincare, dist0, pairwise_distance, poincare_ball
 from hyperdml.hier import HIER, fit_proxies
 from hyperdml.hier.levels import level_triplets
+from hyperdml.hier.objectives import relatedness
 
 
 def batch(n=24, d=8, dtype=torch.float32):
@@ -136,7 +137,7 @@ def test_copies_state_and_text():
     hier(*batch())
     twin = copy.deepcopy(hier)
     assert torch.equal(twin.proxies, hier.proxies)
-    assert list(hier.state_dict()) == ["proxies"]
+    assert list(hier.state_dict()) == ["proxies", "_extra_state"]
     assert "num_proxies=20" in repr(hier)
     assert "mode='official'" in repr(hier)
 
@@ -157,8 +158,9 @@ def test_takes_geoopts_ball():
         ({"embeddings": "sphere"}, "embeddings must be one of 'ball', 'tangent', got 'sphere'"),
         ({"geometry": "flat"}, "geometry must be one of 'hyperbolic', 'spherical', 'euclidean', got 'flat'"),
         ({"sample_loss": "hinge"}, "sample_loss must be one of"),
-        ({"embedding_size": 0}, "embedding_size must be at least 1"),
-        ({"k": 0}, "k must be at least 1, got 0"),
+        ({"embedding_size": 0}, "embedding_size must be a whole number of at least 1, got 0"),
+        ({"k": 2.5}, r"k must be at least 1, a whole number, got 2\.5"),
+        ({"k": 0}, "k must be at least 1, a whole number, got 0"),
         ({"per_anchor": 0}, "per_anchor must be at least 1"),
         ({"num_proxies": 1}, "num_proxies must be at least 2"),
         ({"tau": 0.0}, "tau must be positive"),
@@ -167,11 +169,20 @@ def test_takes_geoopts_ball():
         ({"reduction": "median"}, "reduction must be one of 'mean', 'sum', got 'median'"),
         ({"c": -1.0}, "curvature c must be positive"),
         ({"clip_r": 0.0}, "clip_r must be positive"),
-        ({"levels": (4, 8)}, r"mode='official' has no option 'levels'; it takes num_proxies, k, "),
+        (
+            {"levels": (4, 8)},
+            r"mode='official' has no option 'levels', which belongs to mode 'default'; it takes num_proxies, k, ",
+        ),
         ({"geometry": "spherical", "manifold_parameters": True}, "manifold_parameters need geometry='hyperbolic'"),
-        ({"mode": "default", "num_proxies": 20}, "mode='default' has no option 'num_proxies'; it takes levels, "),
+        (
+            {"mode": "default", "num_proxies": 20},
+            "has no option 'num_proxies', which belongs to mode 'official' or 'paper'; it",
+        ),
         ({"mode": "default", "levels": (8, 8)}, r"increasing positive numbers of proxies, .* got \(8, 8\)"),
-        ({"mode": "default", "warmup": -1}, "warmup must be at least 0, got -1"),
+        ({"mode": "default", "levels": 8}, "increasing positive numbers of proxies, .* got 8"),
+        ({"mode": "default", "levels": (2.0, 4.0)}, "increasing positive numbers of proxies"),
+        ({"c": torch.tensor(0.1, requires_grad=True)}, "c is a tensor that requires a gradient"),
+        ({"mode": "default", "warmup": -1}, "warmup must be at least 0, a whole number, got -1"),
         ({"mode": "default", "attraction": -1.0}, "attraction must not be negative"),
         ({"mode": "default", "balance": -1.0}, "balance must not be negative"),
         ({"mode": "default", "margin": 0.0}, "margin must be positive in mode='default'"),
@@ -332,6 +343,83 @@ def test_learnable_curvature_is_shared_and_trained(mode):
     assert hier.c != before
     assert hier.c == pytest.approx(float(layer.c.detach()))
     assert copy.deepcopy(hier).c == hier.c
+
+
+def test_a_learnable_curvature_moves_neither_the_attraction_nor_fixed_points():
+    """Shrinking the curvature would shorten all squared distances at once: the attraction must not see it."""
+    layer = ToPoincare(0.1, learn_curvature=True)
+    hier = small(mode="default", c=layer.manifold)
+    terms = hier.terms(layer(0.5 * torch.randn(24, 8)), torch.arange(24) // 2)
+    raw = layer.manifold.isp_c
+    (of_samples,) = torch.autograd.grad(terms.samples, raw, retain_graph=True)
+    (of_proxies,) = torch.autograd.grad(terms.proxies, raw, allow_unused=True)
+    assert of_samples != 0
+    assert of_proxies is None or of_proxies == 0
+    with pytest.raises(ValueError, match="manifold_parameters need a fixed curvature"):
+        small(mode="default", c=layer.manifold, manifold_parameters=True)
+
+
+def test_large_distances_keep_the_order_of_neighbours():
+    """exp(-d) is 0 from d = 104 on in float32: the nearest point would be any point."""
+    points = 100 * torch.arange(8.0)[:, None].expand(8, 8).contiguous()
+    dist = torch.cdist(points, points)
+    for labels in (None, torch.arange(8) // 2):
+        order = relatedness(dist, labels).fill_diagonal_(torch.inf).argsort(1, descending=True)
+        assert order[0, 1:].tolist() == list(range(1, 8))
+    boosted = relatedness(dist, torch.tensor([0, 1, 1, 1, 1, 1, 1, 0]))
+    assert boosted[0].argsort(descending=True).tolist() == [0, 7, 1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_mixed_precision(mode, geometry):
+    points, labels = batch()
+    for module, dtype in ((torch.float32, torch.float64), (torch.float64, torch.bfloat16)):
+        hier = small(mode=mode, geometry=geometry).to(module)
+        assert hier(points.detach().to(dtype), labels).isfinite()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_spherical_gradient_of_points_at_the_origin_is_zero(mode):
+    u = torch.zeros(24, 8, requires_grad=True)
+    hier = small(mode=mode, geometry="spherical", embeddings="tangent")
+    value = hier(u, torch.arange(24) // 2)
+    value.backward()
+    assert value.isfinite()
+    assert (u.grad == 0).all()
+
+
+def test_state_of_other_settings_is_refused():
+    stored = small(mode="default").state_dict()
+    for options, message in (
+        ({"c": 1.0}, "belong to a HIER with c=0.1, here 1.0"),
+        ({"manifold_parameters": True}, "manifold_parameters=False, here True"),
+        ({"levels": (3, 5, 20)}, r"levels=\[2, 6, 20\], here \[3, 5, 20\]"),
+    ):
+        with pytest.raises((ValueError, RuntimeError), match=message):
+            HIER(8, **{"mode": "default", "levels": LEVELS, **options}).load_state_dict(stored)
+    small(mode="default").load_state_dict(stored)
+
+
+def test_clipped_start_of_manifold_parameters():
+    hier = HIER(8, 512, mode="paper", manifold_parameters=True)
+    assert float(dist0(hier.proxies.detach(), 0.1).max()) <= 2 * 2.3 + 1e-4
+
+
+def test_plain_triplets_can_be_summed():
+    points, labels = batch()
+    mean, total = (
+        small(mode="paper", sample_loss="triplet", margin=1.0, reduction=name).manual_seed(0)(points, labels)
+        for name in ("mean", "sum")
+    )
+    triplets = (total / mean).item()
+    assert triplets == pytest.approx(5 * round(triplets / 5), abs=1e-2)
+    assert triplets >= 5
+
+
+def test_fitting_to_embeddings_of_another_width():
+    with pytest.raises(ValueError, match=r"expected \(N, 8\) embeddings, got \(60, 7\)"):
+        warming().fit_proxies(torch.rand(60, 7))
 
 
 def test_spherical_values_do_not_depend_on_norms():

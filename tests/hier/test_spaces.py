@@ -16,7 +16,9 @@ def vectors(n=12, d=5, dtype=torch.float64):
 def test_sphere():
     u, v = vectors(), vectors(7)
     expected = 2 - 2 * torch.nn.functional.cosine_similarity(u[:, None], v[None], dim=-1)
-    torch.testing.assert_close(Spherical().pairwise(u, v), expected)
+    x, y = Spherical().points(u), Spherical().points(v)
+    torch.testing.assert_close(Spherical().pairwise(x, y), expected)
+    torch.testing.assert_close(Spherical().pairwise(x.float(), y), expected, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(Spherical().to_origin(u), torch.ones(12, dtype=torch.float64))
 
 

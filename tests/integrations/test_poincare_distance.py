@@ -148,13 +148,22 @@ def test_points_outside_the_ball_are_an_error_with_value_radius_and_hint(side):
             call(*sets)
 
 
-def test_only_the_first_points_are_looked_at():
+def test_every_batch_is_looked_at_on_the_cpu():
     distance = PoincareDistance()
     distance(points(0))  # nothing to see yet
-    with pytest.raises(ValueError, match="outside the ball"):
-        distance(torch.eye(8) * 3.5)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="outside the ball"):
+            distance(torch.eye(8) * 3.5)
+        distance(points())
+
+
+def test_only_the_first_points_are_looked_at_where_a_look_makes_the_device_wait():
+    distance = PoincareDistance()
     distance(points())
-    assert distance(torch.eye(8) * 3.5).isfinite().all()
+    elsewhere = torch.empty(4, 8, device="meta")  # a look at its values would raise
+    assert distance._points(elsewhere, elsewhere) == (elsewhere, elsewhere)
+    with pytest.raises(RuntimeError, match="meta"):
+        PoincareDistance()._points(elsewhere, elsewhere)
 
 
 @pytest.mark.parametrize(("radius", "hint"), [(1.0, r"norm 1; were they normalised\?"), (1.7, r"norm 1\.7: on one")])

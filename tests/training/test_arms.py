@@ -51,6 +51,15 @@ def test_a_control_that_is_the_run_is_left_out():
     assert (alone.title, alone.folder) == ("Proxy Anchor", RUN)
 
 
+def test_titles_tell_a_control_from_a_run_in_the_same_mode():
+    titles = [arm.title for arm in arms("hier.mode=official", "hier.weight=1", "evaluation.controls=[metric,official]")]
+    assert titles == [
+        "Proxy Anchor",
+        "Proxy Anchor + HIER (official), control official",
+        "Proxy Anchor + HIER (official)",
+    ]
+
+
 def test_a_control_listed_twice_is_an_error():
     with pytest.raises(ConfigError, match=r"evaluation\.controls lists a control twice: metric, metric"):
         arms("evaluation.controls=[metric,metric]")
