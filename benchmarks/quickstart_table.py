@@ -10,6 +10,7 @@ classes are scored once per row and seed.
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import platform
 import shlex
@@ -18,7 +19,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from publish import publish
+from publish import RESULTS, publish
+from pydantic import TypeAdapter
 from scipy import stats
 
 from hyperdml.training.environment import environment
@@ -149,7 +151,7 @@ def radii(results: Sequence[RunResult]) -> str:
 def verdict(results: Sequence[RunResult]) -> str:
     """What the main arm does to each figure against the metric loss alone, one sentence a figure."""
     lines = []
-    for name in ("R@1", "group MAP@R", "H-AP"):
+    for name in results[0].rows[0].figures:
         gap = np.array([100 * (r.rows[-1].figures[name] - r.rows[METRIC].figures[name]) for r in results])
         half = interval(gap)
         span = f"{gap.mean():+.2f} points, 95 % interval {gap.mean() - half:+.2f} to {gap.mean() + half:+.2f}"
@@ -163,37 +165,54 @@ def verdict(results: Sequence[RunResult]) -> str:
     return f"{results[0].rows[-1].title} against {results[0].rows[METRIC].title}:\n\n" + "\n".join(lines)
 
 
+def page(results: Sequence[RunResult], recipe: str, overrides: Sequence[str], packages: Mapping[str, str]) -> str:
+    """The whole page below the command."""
+    frozen = load_config(recipe, overrides).optim.freeze_backbone
+    return "\n\n".join(
+        [
+            f"{results[0].images} test images of {results[0].classes} unseen classes, hyperbolic distance; "
+            f"the head is trained on {'a frozen' if frozen else 'the fine-tuned'} backbone. Seeds vary the head, the "
+            "augmented views, the batches and the proxies; the split of the classes is one. "
+            f"(torch {packages['torch']}, {platform.machine()})",
+            summarise(results),
+            verdict(results),
+            TREES,
+            trees(results),
+            f"Radius report of the last row ({results[0].rows[-1].title}):\n\n{radii(results)}",
+        ]
+    )
+
+
+def stored_results() -> tuple[list[RunResult], dict[str, str]]:
+    """Results and package versions of the stored record."""
+    record = json.loads((RESULTS / "quickstart.json").read_text())
+    return TypeAdapter(list[RunResult]).validate_python(record["results"]), record["environment"]["packages"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("overrides", nargs="*", help="settings as key=value, for example hier.mode=paper")
     parser.add_argument("--seeds", type=int, default=5, help="number of seeds, from 0")
     parser.add_argument("--recipe", default="quickstart")
     parser.add_argument("--no-write", action="store_true", help="print only")
+    parser.add_argument(
+        "--stored", action="store_true", help="print the tables of quickstart.json again, train nothing"
+    )
     arguments = parser.parse_args()
     if load_config(arguments.recipe, arguments.overrides).evaluation.controls[:1] != ("metric",):
         parser.error("evaluation.controls must begin with metric, which the other rows are compared with")
-    results = []
-    for seed in range(arguments.seeds):
-        print(f"seed {seed}", flush=True)
-        results.append(run_seed(arguments.recipe, arguments.overrides, seed))
-        print("   ", [round(100 * row.figures["R@1"], 1) for row in results[-1].rows], flush=True)
     overrides = [shlex.quote(word) for word in arguments.overrides]
     command = " ".join(["python benchmarks/quickstart_table.py --seeds", str(arguments.seeds), *overrides])
-    packages = environment()["packages"]
-    frozen = load_config(arguments.recipe, arguments.overrides).optim.freeze_backbone
-    text = "\n\n".join(
-        [
-            f"{results[0].images} test images of {results[0].classes} unseen classes, hyperbolic distance; "
-            f"the head is trained on {'a frozen' if frozen else 'the fine-tuned'} backbone. Seeds vary the head, the "
-            "augmented views, the batches and the proxies; the split of the classes is one. "
-            f"(torch {packages['torch']}, {platform.machine()}).",
-            summarise(results),
-            verdict(results),
-            TREES,
-            trees(results),
-            f"Radius report of the last row ({results[0].rows[-1].title}):\n\n" + radii(results),
-        ]
-    )
+    if arguments.stored:
+        results, packages = stored_results()
+    else:
+        packages = environment()["packages"]
+        results = []
+        for seed in range(arguments.seeds):
+            print(f"seed {seed}", flush=True)
+            results.append(run_seed(arguments.recipe, arguments.overrides, seed))
+            print("   ", [round(100 * row.figures["R@1"], 1) for row in results[-1].rows], flush=True)
+    text = page(results, arguments.recipe, arguments.overrides, packages)
     print(f"\n{command}\n\n{text}")
     if not arguments.no_write:
         publish("quickstart", "Quickstart", command, text, results)
