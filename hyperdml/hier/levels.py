@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hyperdml.hier.lca import CHUNK
+from hyperdml.hier.chunks import CHUNK
 from hyperdml.hier.sampling import uniform
 
 

@@ -1,12 +1,13 @@
-"""Triplets: support, uniformity, anchors that do not qualify, reproducibility."""
+"""Triplets: support, uniformity, anchors that do not qualify, reproducibility; exponential random numbers."""
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from hyperdml.hier import sample_triplets
-from hyperdml.hier.sampling import draw_triplets
+from hyperdml.hier.sampling import Exponentials, draw_triplets
 
 
 def symmetric_mask(n, share, seed=0):
@@ -75,3 +76,30 @@ def test_refuses_other_masks(mask):
 def test_refuses_no_triplets():
     with pytest.raises(ValueError, match="per_anchor must be at least 1, got 0"):
         sample_triplets(symmetric_mask(4, 1.0), 0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(301, 333), (300, 400)])
+def test_exponentials_are_exponential_and_independent(dtype, shape):
+    source = Exponentials(torch.zeros(0, dtype=dtype), torch.Generator().manual_seed(0))
+    first, second = (-source.fill_negative_(torch.empty(shape, dtype=dtype)).double() for _ in range(2))
+    for numbers in (first, second):
+        assert (numbers > 0).all()
+        assert stats.kstest(numbers.flatten().numpy(), "expon").pvalue > 1e-4
+    u = torch.exp(-torch.stack([first[:-1, :-1], first[:-1, 1:], first[1:, :-1], second[:-1, :-1]]).flatten(1))
+    correlation = torch.corrcoef(u) - torch.eye(4)
+    assert correlation.abs().max() < 5 / u.shape[1] ** 0.5
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_generator_decides_the_exponentials(dtype):
+    def numbers(seed):
+        like = torch.empty(5, 7, dtype=dtype)
+        return Exponentials(like, torch.Generator().manual_seed(seed)).fill_negative_(like)
+
+    assert torch.equal(numbers(1), numbers(1))
+    assert not torch.equal(numbers(1), numbers(2))
+    torch.manual_seed(0)
+    first = Exponentials(torch.empty(2, dtype=dtype), None).fill_negative_(torch.empty(2, dtype=dtype))
+    second = Exponentials(torch.empty(2, dtype=dtype), None).fill_negative_(torch.empty(2, dtype=dtype))
+    assert not torch.equal(first, second)
