@@ -75,7 +75,7 @@ def check_embeddings(embeddings: Tensor, levels: Sequence[int]) -> None:
 
 def check_levels(levels: Sequence[int]) -> tuple[int, ...]:
     """The level sizes as a tuple; a ValueError unless they are positive whole numbers and increase."""
-    found = tuple(levels) if isinstance(levels, Sequence) and not isinstance(levels, str) else ()
+    found = tuple(levels) if isinstance(levels, list | tuple) else ()
     whole = all(isinstance(size, int) and size >= 1 for size in found)
     if not found or not whole or any(a >= b for a, b in pairwise(found)):
         raise ValueError(f"levels must be increasing positive numbers of proxies, coarse to fine, got {levels!r}")
