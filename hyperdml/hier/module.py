@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hyperdml.distributed import all_agree, is_distributed
-from hyperdml.geometry import clip_norm, curvature_of, expmap0, poincare_ball
+from hyperdml.geometry import curvature_of
 from hyperdml.geometry.curvature import Curvature, kept_curvature
 from hyperdml.geometry.maps import check_clip_radius, upcast
 from hyperdml.hier.fit import check_embeddings, level_centroids
+from hyperdml.hier.meaning import KeepsMeaning
 from hyperdml.hier.objectives import HIERTerms, Levelled, Objective, Reciprocal, SampleLoss
 from hyperdml.hier.presets import Mode, check_choice, settle
-from hyperdml.hier.spaces import Euclidean, Geometry, Hyperbolic, Released, Space, Spherical
-from hyperdml.hier.start import PER_PROXY, RecentEmbeddings
+from hyperdml.hier.spaces import Geometry, create_space
+from hyperdml.hier.start import PER_PROXY, RecentEmbeddings, start_proxies
 
 
-class HIER(nn.Module):
+class HIER(KeepsMeaning):
     """Hierarchical regulariser: learnable proxies act as lowest common ancestors (LCA) of related embeddings.
 
     Triplets (i, j, k) of two related points and a third; a proxy rho is the ancestor of (i, j), a proxy rho' that of
@@ -142,12 +142,9 @@ class HIER(nn.Module):
         else:
             count = options.pop("num_proxies")
             self._objective = Reciprocal(**options, sample_loss=sample_loss, as_released=mode == "official")
-        spaces: dict[str, Space] = {"spherical": Spherical(), "euclidean": Euclidean()}
-        ball = Released if mode == "official" else Hyperbolic
-        self._space = spaces.get(geometry) or ball(self.ball or self._c, clip_r)
+        self._space = create_space(geometry, self.ball or self._c, clip_r, as_released=mode == "official")
         self.manifold_parameters = manifold_parameters
-        start = torch.randn(count, embedding_size) * (0.9 * clip_r / embedding_size**0.5)
-        self.proxies = self._parameter(start)
+        self.proxies = start_proxies(count, embedding_size, clip_r, self._c if manifold_parameters else None)
         self._seen_points = False
         self._seed: int | None = None
         self._generators: dict[torch.device, torch.Generator] = {}
@@ -238,20 +235,8 @@ class HIER(nn.Module):
             f"clip_r={self.clip_r}, {options}"
         )
 
-    def get_extra_state(self) -> Tensor:
-        """What the proxies mean, as JSON in bytes: a tensor like the rest of the state."""
-        return torch.tensor(list(json.dumps(self._meaning()).encode()), dtype=torch.uint8)
-
-    def set_extra_state(self, state: Tensor) -> None:
-        """Refuse proxies that were saved under settings that give them another meaning."""
-        stored, own = json.loads(bytes(state.tolist())), self._meaning()
-        different = [
-            f"{name}={stored.get(name)!r}, here {own[name]!r}" for name in own if stored.get(name) != own[name]
-        ]
-        if different:
-            raise ValueError(f"the stored proxies belong to a HIER with {'; '.join(different)}")
-
-    def _meaning(self) -> dict[str, Any]:
+    def meaning(self) -> dict[str, Any]:
+        """What the proxies mean: stored with the state, and compared when one is loaded."""
         return {
             "mode": self.mode,
             "geometry": self.geometry,
@@ -301,16 +286,6 @@ class HIER(nn.Module):
         found = level_centroids(points, self.options["levels"], self._space, self._seed or 0)
         self.proxies.copy_(found if self.manifold_parameters else self._space.vectors(found))
         start.finish()
-
-    def _parameter(self, tangent: Tensor) -> nn.Parameter:
-        if not self.manifold_parameters:
-            return nn.Parameter(tangent)
-        manifold = poincare_ball(self._c)
-        import geoopt
-
-        start = expmap0(clip_norm(tangent, self.clip_r), self._c)
-        parameter: nn.Parameter = geoopt.ManifoldParameter(start, manifold=manifold)
-        return parameter
 
     def _generator(self, device: torch.device) -> torch.Generator | None:
         if self._seed is None:

@@ -153,6 +153,15 @@ class Euclidean:
         return self
 
 
+def create_space(geometry: Geometry, c: Curvature, clip_r: float, as_released: bool) -> Space:
+    """The space of a geometry; the ball with the released epsilons if asked for."""
+    if geometry == "spherical":
+        return Spherical()
+    if geometry == "euclidean":
+        return Euclidean()
+    return (Released if as_released else Hyperbolic)(c, clip_r)
+
+
 def _means(x: Tensor, cluster: Tensor, count: int) -> Tensor:
     size = torch.bincount(cluster, minlength=count)
     return x.new_zeros(count, x.shape[1]).index_add_(0, cluster, x) / size[:, None]

@@ -1,4 +1,4 @@
-"""Warm-up of levelled proxies: a memory of recent embeddings, from which they start."""
+"""How proxies start: at random, or after a warm-up from a memory of recent embeddings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,33 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hyperdml.geometry import clip_norm, expmap0, poincare_ball
+
 PER_PROXY = 16
+
+
+def start_proxies(count: int, dim: int, clip_r: float, manifold_c: float | None) -> nn.Parameter:
+    """Random proxies as released: N(0, 1) / sqrt(dim) * 0.9 clip_r in the tangent space at the origin.
+
+    Args:
+        count: number of proxies.
+        dim: their dimension.
+        clip_r: clipping radius.
+        manifold_c: curvature magnitude, to get points of the ball as a `geoopt.ManifoldParameter`; None for tangent
+            vectors.
+
+    Returns:
+        (count, dim) parameter.
+    """
+    tangent = torch.randn(count, dim) * (0.9 * clip_r / dim**0.5)
+    if manifold_c is None:
+        return nn.Parameter(tangent)
+    manifold = poincare_ball(manifold_c)
+    import geoopt
+
+    points = expmap0(clip_norm(tangent, clip_r), manifold_c)
+    parameter: nn.Parameter = geoopt.ManifoldParameter(points, manifold=manifold)
+    return parameter
 
 
 class RecentEmbeddings(nn.Module):

@@ -392,7 +392,7 @@ def test_spherical_gradient_of_points_at_the_origin_is_zero(mode):
 def test_state_of_other_settings_is_refused():
     stored = small(mode="default").state_dict()
     for options, message in (
-        ({"c": 1.0}, "belong to a HIER with c=0.1, here 1.0"),
+        ({"c": 1.0}, "the stored HIER has c=0.1, here 1.0"),
         ({"manifold_parameters": True}, "manifold_parameters=False, here True"),
         ({"levels": (3, 5, 20)}, r"levels=\[2, 6, 20\], here \[3, 5, 20\]"),
     ):
