@@ -14,7 +14,7 @@ from hyperdml.geometry.curvature import Curvature, kept_curvature
 from hyperdml.geometry.maps import check_clip_radius, upcast
 from hyperdml.hier.fit import check_embeddings, level_centroids
 from hyperdml.hier.meaning import KeepsMeaning
-from hyperdml.hier.objectives import HIERTerms, Levelled, Objective, Reciprocal, SampleLoss
+from hyperdml.hier.objectives import HIERTerms, Levelled, Objective, Reciprocal, SampleLoss, nothing
 from hyperdml.hier.presets import Mode, check_choice, settle
 from hyperdml.hier.spaces import Geometry, create_space
 from hyperdml.hier.start import PER_PROXY, RecentEmbeddings, start_proxies
@@ -216,7 +216,7 @@ class HIER(KeepsMeaning):
         if self.start is not None and not self.start.done:
             if self.training and torch.is_grad_enabled():
                 self._warm_up(self.start, points)
-            return HIERTerms(0 * points.sum(), 0 * self.proxies.sum())
+            return HIERTerms(nothing(points), nothing(self.proxies))
         # in "default" the attraction must not move the proxies through a learned curvature either
         space = self._space if self.start is None else self._space.held()
         proxies = self.proxies if self.manifold_parameters else space.points(self.proxies)

@@ -78,7 +78,7 @@ class Reciprocal:
         triplets, weight = self._triplets(similarity, generator)
         if within:
             hinge = triplet_hinge(own, triplets, self.margin, weight)
-            return HIERTerms(hinge * weight.sum() if self.reduction == "sum" else hinge, 0 * proxies.sum())
+            return HIERTerms(hinge * weight.sum() if self.reduction == "sum" else hinge, nothing(proxies))
         samples = self._loss(space.pairwise(points, proxies), triplets, weight, generator)
         between = space.pairwise(proxies, proxies)
         triplets, weight = self._triplets(relatedness(between, None), generator)
@@ -124,7 +124,7 @@ class Levelled:
     ) -> HIERTerms:
         """Hinge on the samples with the proxies held, and attraction of the proxies with the samples held."""
         if len(points) < 3:  # no triplet
-            return HIERTerms(0 * points.sum(), 0 * proxies.sum())
+            return HIERTerms(nothing(points), nothing(proxies))
         within = self.sample_loss == "triplet"
         own = space.pairwise(points, points) if within else space.pairwise(points.detach(), points.detach())
         per_level = max(1, self.per_anchor // len(self.levels))
@@ -149,6 +149,11 @@ class Levelled:
         # the temperature follows the scale of the distances, as the margin does
         uneven = usage_gap(to_proxies, self.levels, self.margin / 2)
         return self.attraction * level_attraction(to_proxies, picks) + self.balance * uneven
+
+
+def nothing(x: Tensor) -> Tensor:
+    """0 with gradient 0, so that a part without a triplet can be trained like any other."""
+    return 0 * x.sum() + 0.0  # not -0.0
 
 
 def relatedness(dist: Tensor, labels: Tensor | None) -> Tensor:
