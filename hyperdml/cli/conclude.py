@@ -93,5 +93,7 @@ def print_result(console: Console, config: TrainConfig, folder: Path, result: Ru
         console.print(f"  {text}")
     console.print(f"\nwritten to {folder}: report.md, disk.png, model/, embeddings.safetensors, metrics.jsonl")
     console.print("try next:")
-    for command, why in next_steps(folder, config):
-        console.print(f"  {command:<62} {why}")
+    steps = next_steps(folder, config)
+    width = max(len(command) for command, _ in steps)
+    for command, why in steps:
+        console.print(f"  {command:<{width}}  {why}")
