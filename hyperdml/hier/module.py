@@ -207,7 +207,8 @@ class HIER(KeepsMeaning):
             warm-up.
 
         Raises:
-            ValueError: shapes do not fit, or the first batch of ball points is not in the ball.
+            ValueError: shapes do not fit, or points are not in the ball (looked at in every batch on the CPU, in
+                the first one elsewhere).
         """
         self._check_shape(embeddings)
         if labels is not None and labels.shape != embeddings.shape[:1]:
