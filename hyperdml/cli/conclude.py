@@ -8,11 +8,10 @@ from pathlib import Path
 from rich.console import Console
 
 from hyperdml.cli.progress import RunProgress
-from hyperdml.data import load_splits
+from hyperdml.data import EmbeddingSet, load_splits
 from hyperdml.errors import Interrupted
 from hyperdml.files import write_atomic
 from hyperdml.training.config import TrainConfig
-from hyperdml.training.embeddings import read_embeddings
 from hyperdml.training.report import (
     comparison,
     explanation,
@@ -54,7 +53,7 @@ def draw_picture(config: TrainConfig, folder: Path) -> str:
     """Draw disk.png of the main arm, and return its caption."""
     from hyperdml.viz import draw_disk
 
-    stored = read_embeddings(folder)
+    stored = EmbeddingSet.load(folder)
     test = load_splits(config.data).test
     shown = "Test images" if stored.proxies is None else "Test images and hierarchical proxies"
     picture = draw_disk(

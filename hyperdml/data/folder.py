@@ -7,10 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from hyperdml.data.image_data import ImageData
+from hyperdml.data.image_files import SUFFIXES, UnreadableImage, name_broken, read_image
 from hyperdml.errors import DataError
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-_SHOWN = 20
 
 
 def load_folder(root: Path, size: int) -> ImageData:
@@ -37,14 +35,11 @@ def load_folder(root: Path, size: int) -> ImageData:
     broken = []
     for row, (path, _) in enumerate(files):
         try:
-            images[row] = _read(path, size)
-        except Exception as error:  # Pillow raises many types for damaged, oversized and foreign files
-            broken.append(f"{path}: {error}")
+            images[row] = read_image(path, size)
+        except UnreadableImage as error:
+            broken.append(error)
     if broken:
-        more = f"\n  and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
-        raise DataError(
-            f"{len(broken)} of {len(files)} images cannot be read:\n  " + "\n  ".join(broken[:_SHOWN]) + more
-        )
+        raise name_broken(broken, f"{len(files)} images")
     # a folder without images is no class
     present, labels = np.unique([k for _, k in files], return_inverse=True)
     labels = labels.astype(np.int64)
@@ -56,22 +51,3 @@ def _images_in(folder: Path) -> list[Path]:
     return sorted(
         path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
     )
-
-
-def _read(path: Path, size: int) -> np.ndarray:
-    from PIL import Image, ImageOps
-
-    with Image.open(path) as opened:
-        image = ImageOps.exif_transpose(opened)
-        # 16-bit grey; older Pillow opens it as 32-bit integers from PNG
-        if image.mode.startswith("I;16") or (image.mode == "I" and opened.format == "PNG"):
-            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        elif image.mode in ("I", "F"):
-            raise ValueError(
-                f"32-bit pixels (mode {image.mode}) have no agreed range; convert the image to 8 or 16 bits"
-            )
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        fitted = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BICUBIC)
-        return np.asarray(fitted)

@@ -40,6 +40,8 @@ class EmbeddingModel(nn.Module):
     Attributes:
         mean, std: pixel statistics that the backbone expects of RGB values in [0, 1], from timm.
         fixed_size: the only side in pixels that the backbone takes, or None if it takes any.
+        image_size: side in pixels of the images that the model was trained on; None before it is set, by the training
+            loop or by hand. Stored with the weights.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -52,6 +54,7 @@ class EmbeddingModel(nn.Module):
         self.mean: tuple[float, ...] = tuple(expected["mean"])
         self.std: tuple[float, ...] = tuple(expected["std"])
         self.fixed_size: int | None = expected["input_size"][-1] if expected.get("fixed_input_size") else None
+        self.image_size: int | None = None
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (N, 3, H, W) normalised images to (N, d) points of the ball, in float32."""
@@ -70,7 +73,11 @@ class EmbeddingModel(nn.Module):
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {key: value.detach().cpu().contiguous() for key, value in self.state_dict().items()}
         write_atomic(folder / "model.safetensors", save(tensors))
-        config = {"format": "hyperdml.EmbeddingModel/1", "model": asdict(self.config)}
+        config = {
+            "format": "hyperdml.EmbeddingModel/1",
+            "model": asdict(self.config),
+            "image_size": self.image_size,
+        }
         write_atomic(folder / "config.json", json.dumps(config, indent=2).encode() + b"\n")
 
     @classmethod
@@ -90,12 +97,13 @@ class EmbeddingModel(nn.Module):
 
         folder = Path(folder)
         try:
-            stored = json.loads((folder / "config.json").read_text())["model"]
+            record = json.loads((folder / "config.json").read_text())
+            stored, image_size = record["model"], record["image_size"]
             config = ModelConfig(**{**stored, "head": HeadConfig(**stored["head"])})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"cannot read the model configuration {folder / 'config.json'}: {error}") from error
         model = cls(replace(config, weights="none"))
-        model.config = config
+        model.config, model.image_size = config, image_size
         try:
             model.load_state_dict(load_file(folder / "model.safetensors"))
         except Exception as error:  # safetensors and torch raise their own types for damaged and foreign files

@@ -32,6 +32,7 @@ class Learner(nn.Module):
         head = config.model.head
         torch.manual_seed(derive_seed(config.seed, "model"))
         self.model = EmbeddingModel(config.model)
+        self.model.image_size = config.data.image_size
         torch.manual_seed(derive_seed(config.seed, "metric loss"))
         self.metric_loss = create_metric_loss(
             config.metric_loss.name, num_classes, head.embedding_size, config.metric_loss.options

@@ -21,12 +21,11 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-from hyperdml.data import ClassBatchSampler, RetrievalSplits, load_splits
+from hyperdml.data import ClassBatchSampler, EmbeddingSet, RetrievalSplits, load_splits
 from hyperdml.errors import ConfigError, DataError
 from hyperdml.files import remove_leftovers, write_atomic
 from hyperdml.training.arms import arms_of
 from hyperdml.training.config import TrainConfig
-from hyperdml.training.embeddings import read_embeddings
 from hyperdml.training.environment import environment, resolve_device
 from hyperdml.training.learner import create_learner
 from hyperdml.training.result import Row, RunResult, load_arm, load_result, save_result
@@ -80,7 +79,7 @@ def _execute(config: TrainConfig, folder: Path, progress: Progress) -> RunResult
         found or run_arm(arm, folder / "metrics.jsonl", views, progress)
         for arm, found in zip(arms, results, strict=True)
     ]
-    main = read_embeddings(folder)
+    main = EmbeddingSet.load(folder)
     radius = radii(config, main.points, main.proxies, main.labels)
     result = RunResult(
         rows=(untrained, *(arm.row for arm in done)),

@@ -9,16 +9,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hyperdml.data import ImageData
+from hyperdml.data import EmbeddingSet, ImageData
+from hyperdml.data.embedding_set import EMBEDDINGS
 from hyperdml.hier import fit_proxies
 from hyperdml.hier.fit import LEVELS
 from hyperdml.metrics import RadiusReport, radius_report
 from hyperdml.metrics.labels import Labels
-from hyperdml.models import EmbeddingModel
+from hyperdml.models import EmbeddingModel, model_hash
 from hyperdml.seeds import derive_seed
 from hyperdml.training.arms import Arm
 from hyperdml.training.config import TrainConfig
-from hyperdml.training.embeddings import write_embeddings
 from hyperdml.training.evaluate import score
 from hyperdml.training.folder import append, forget_later_steps
 from hyperdml.training.learner import Learner
@@ -67,7 +67,19 @@ def run_arm(arm: Arm, log: Path, views: Views, progress: Progress) -> ArmResult:
     points = views.embed(learner.model, test)
     proxies = _proxies(learner)
     learner.model.save_pretrained(folder / "model")
-    write_embeddings(folder, points, test, proxies, config.model.head.c, config.evaluation.ks)
+    EmbeddingSet(
+        points,
+        config.model.head.c,
+        labels=torch.from_numpy(test.labels),
+        levels=torch.from_numpy(test.levels),
+        level_names=test.level_names,
+        class_names=test.class_names,
+        proxies=proxies,
+        ks=config.evaluation.ks,
+        model=model_hash(folder / "model"),
+        model_folder=str((folder / "model").resolve()),
+        image_size=config.data.image_size,
+    ).save(folder / EMBEDDINGS)
     row = Row(arm.title, score_part(config, points, test), trained.seconds)
     result = ArmResult(row, _trees(arm, learner.model, points, proxies, views))
     save_arm(folder, result)

@@ -1,0 +1,105 @@
+"""Stored embeddings: everything comes back, and damage is met by name."""
+
+import os
+from dataclasses import fields, replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hyperdml.data import EmbeddingSet
+from hyperdml.errors import DataError
+
+
+def full(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.tensor([0, 1, 0, 2**40])
+    return EmbeddingSet(
+        points=torch.rand(4, 3, generator=generator) / 4,
+        c=0.30000000000000004,
+        labels=labels % 3,
+        levels=torch.stack([labels, labels % 3], 1),
+        level_names=("group", "class"),
+        class_names=("a", "ü\n", "<b>"),
+        ids=("x/1.png", os.fsdecode(b"x/\xff.png"), "", "y z.png"),
+        root="photos",
+        proxies=torch.rand(2, 3, dtype=torch.float64, generator=generator) / 4,
+        ks=(1, 8),
+        model="abc",
+        model_folder="run/model",
+        image_size=64,
+    )
+
+
+def same(left, right):
+    for field in fields(EmbeddingSet):
+        one, other = getattr(left, field.name), getattr(right, field.name)
+        if isinstance(one, torch.Tensor):
+            assert torch.equal(one, other)
+            assert one.dtype == other.dtype
+        else:
+            assert one == other, field.name
+
+
+def test_everything_comes_back(tmp_path):
+    stored = full()
+    stored.save(tmp_path / "embeddings.safetensors")
+    same(EmbeddingSet.load(tmp_path / "embeddings.safetensors"), stored)
+    same(EmbeddingSet.load(tmp_path), stored)
+    assert [path.name for path in tmp_path.iterdir()] == ["embeddings.safetensors"]
+
+
+def test_labels_may_be_a_view_of_the_levels(tmp_path):
+    levels = torch.tensor([[0], [1]])
+    stored = EmbeddingSet(torch.zeros(2, 2), 1.0, labels=levels[:, 0], levels=levels)
+    stored.save(tmp_path / "e.safetensors")
+    same(EmbeddingSet.load(tmp_path / "e.safetensors"), stored)
+
+
+def test_points_alone_come_back(tmp_path):
+    stored = EmbeddingSet(torch.zeros(0, 5), 1.0)
+    stored.save(tmp_path / "e.safetensors")
+    same(EmbeddingSet.load(tmp_path / "e.safetensors"), stored)
+
+
+def test_class_of_items():
+    assert full().class_of_items() == ["a", "ü\n", "a", "ü\n"]
+    assert replace(full(), labels=None).class_of_items() is None
+    assert replace(full(), class_names=()).class_of_items() is None
+
+
+@given(data=st.data())
+def test_a_flipped_byte_is_found(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("flip") / "e.safetensors"
+    full().save(path)
+    content = bytearray(path.read_bytes())
+    place = data.draw(st.integers(0, len(content) - 1))
+    content[place] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    try:
+        # white space of the header can change without changing what it says
+        same(EmbeddingSet.load(path), full())
+    except DataError as error:
+        assert str(path) in str(error)
+
+
+@pytest.mark.parametrize("length", [0, 7, 8, 100, 700])
+def test_a_cut_file_is_found(tmp_path, length):
+    path = tmp_path / "e.safetensors"
+    full().save(path)
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(DataError, match=r"e\.safetensors"):
+        EmbeddingSet.load(path)
+
+
+def test_missing_and_foreign_files_are_named(tmp_path):
+    from safetensors.torch import save_file
+
+    with pytest.raises(DataError, match=r"embeddings\.safetensors is missing: .* is not the folder of a finished run"):
+        EmbeddingSet.load(tmp_path)
+    with pytest.raises(DataError, match=r"other\.safetensors is missing"):
+        EmbeddingSet.load(tmp_path / "other.safetensors")
+    save_file({"points": torch.zeros(1, 2)}, tmp_path / "foreign.safetensors")
+    with pytest.raises(DataError, match=r"foreign\.safetensors does not hold embeddings of this version"):
+        EmbeddingSet.load(tmp_path / "foreign.safetensors")
