@@ -34,6 +34,7 @@ _HOMES = {
     "parametrize_on_ball": "hyperdml.integrations",
     "with_hier": "hyperdml.integrations",
     "EmbeddingModel": "hyperdml.models",
+    "HyperbolicIndex": "hyperdml.index",
     "HyperbolicKNN": "hyperdml.neighbors",
 }
 
@@ -43,6 +44,7 @@ __all__ = [
     "GatheredLoss",
     "HIERLoss",
     "HIERRegularizer",
+    "HyperbolicIndex",
     "HyperbolicKNN",
     "PoincareDistance",
     "ReciprocalNeighborMiner",

@@ -10,13 +10,16 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError
 
 from hyperdml.cli.datasets import build_emoji_set, list_datasets
+from hyperdml.cli.embed import embed_images
 from hyperdml.cli.evaluate import evaluate
+from hyperdml.cli.index import build_index
 from hyperdml.cli.recipes import list_recipes, show_recipe
 from hyperdml.cli.resume import resume
+from hyperdml.cli.search import search
 from hyperdml.cli.train import train
 from hyperdml.errors import HyperdmlError
 
-_HELP = """Hyperbolic deep metric learning: train HIER, score it, look at it.
+_HELP = """Hyperbolic deep metric learning: train HIER, score it, search with it, look at it.
 
 Start with: hyperdml train quickstart
 
@@ -26,10 +29,19 @@ Exit codes: 0 done; 2 usage or configuration; 3 data missing or broken; 4 traini
 
 def build_app() -> App:
     """The application with all sub-commands; a command's own imports happen when it runs."""
-    app = App(name="hyperdml", help=_HELP, version=lambda: version("hyperdml"), help_format="markdown")
+    app = App(
+        name="hyperdml",
+        help=_HELP,
+        version=lambda: version("hyperdml"),
+        help_format="markdown",
+        result_action="return_none",
+    )
     app.command(train, name="train")
     app.command(resume, name="resume")
     app.command(evaluate, name="eval")
+    app.command(embed_images, name="embed")
+    app.command(build_index, name="index")
+    app.command(search, name="search")
     recipes = App(name="recipes", help="List and show the bundled recipes.", help_format="markdown")
     recipes.command(list_recipes, name="list")
     recipes.command(show_recipe, name="show")

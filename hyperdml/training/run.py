@@ -80,7 +80,7 @@ def _execute(config: TrainConfig, folder: Path, progress: Progress) -> RunResult
         for arm, found in zip(arms, results, strict=True)
     ]
     main = EmbeddingSet.load(folder)
-    radius = radii(config, main.points, main.proxies, main.labels)
+    radius = radii(config, main.points, main.proxies, splits.test.labels)
     result = RunResult(
         rows=(untrained, *(arm.row for arm in done)),
         trees=tuple(tree for arm in done for tree in arm.trees),

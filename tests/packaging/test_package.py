@@ -16,6 +16,7 @@ ROOMS = [
     "geometry",
     "taxonomy",
     "neighbors",
+    "index",
     "hier",
     "hace",
     "metrics",

@@ -1,0 +1,149 @@
+"""What a path on the command line is: a run, a model, a file of embeddings, an index, or images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from hyperdml.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from hyperdml.data import EmbeddingSet
+    from hyperdml.models.embed_folder import FolderEmbeddings
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Reading:
+    """How images are read and embedded.
+
+    Attributes:
+        size: side in pixels to which images are brought; by default what the model was trained on.
+        batch_size: images per batch.
+        device: cpu, cuda, cuda:1, mps, or auto.
+        broken: what to do with images that cannot be read: error ends with the list of them, skip leaves them out and
+            lists them, replace embeds a white image in their place and lists them.
+        workers: threads that read images.
+    """
+
+    size: int | None = None
+    batch_size: Annotated[int, Parameter(name="--batch-size")] = 64
+    device: str = "auto"
+    broken: Literal["error", "skip", "replace"] = "error"
+    workers: int = 4
+
+
+def model_of(path: Path) -> Path:
+    """The model folder that a path means: itself, or `model/` of a run.
+
+    Raises:
+        DataError: neither is a model.
+    """
+    for folder in (path, path / "model"):
+        if (folder / "model.safetensors").is_file():
+            return folder
+    raise DataError(f"{path} is neither a model nor a run: there is no model.safetensors in it or in its model/")
+
+
+def is_embeddings(path: Path) -> bool:
+    """Whether a path is a file of embeddings, or a run folder that holds one."""
+    from hyperdml.data.embedding_set import EMBEDDINGS
+
+    return path.suffix == ".safetensors" or (path / EMBEDDINGS).is_file()
+
+
+def embed(model: Path, images: Path, reading: Reading, parts: Path | None = None) -> FolderEmbeddings:
+    """Embed images with a progress bar on standard error.
+
+    Args:
+        model: model or run.
+        images: folder of images, or one image.
+        reading: how.
+        parts: folder for what is done so far; None keeps nothing.
+
+    Raises:
+        ConfigError: the device does not exist here, or a number is out of range.
+        DataError: see `embed_folder`.
+    """
+    from hyperdml.models.embed_folder import embed_folder
+    from hyperdml.training.environment import resolve_device
+
+    for name, value in (("--batch-size", reading.batch_size), ("--workers", reading.workers), ("--size", reading.size)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{name} must be at least 1, got {value}")
+    with progress_of(f"embedding {images.name}") as progress:
+        return embed_folder(
+            model_of(model),
+            images,
+            size=reading.size,
+            batch_size=reading.batch_size,
+            device=resolve_device(reading.device),
+            workers=reading.workers,
+            broken=reading.broken,
+            resume=parts,
+            progress=progress,
+        )
+
+
+def embeddings_of(source: Path, model: Path | None, reading: Reading) -> EmbeddingSet:
+    """The embeddings that a source holds, or that a model makes of its images.
+
+    Args:
+        source: file of embeddings, run, folder of images, or one image.
+        model: model or run, needed by images only.
+        reading: how images are read.
+
+    Raises:
+        ConfigError: images without a model, or a model beside embeddings that are not its own.
+        DataError: files are missing or damaged.
+    """
+    from hyperdml.data import EmbeddingSet
+    from hyperdml.models import model_hash
+
+    if not is_embeddings(source):
+        if not source.exists():
+            raise DataError(f"{source}: no such file or folder")
+        if model is None:
+            raise ConfigError(f"{source} holds no embeddings; to embed its images, name a model with --model")
+        return embed(model, source, reading).set
+    stored = EmbeddingSet.load(source)
+    if model is not None and stored.model not in (None, model_hash(model_of(model))):
+        raise ConfigError(f"the embeddings of {source} were not made by {model}; leave out --model or embed again")
+    return stored
+
+
+@contextmanager
+def progress_of(title: str) -> Iterator[_Bar]:
+    """A progress bar on standard error, taken down at the end and after errors."""
+    bar = _Bar(title)
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
+class _Bar:
+    """Called with (done, total)."""
+
+    def __init__(self, title: str) -> None:
+        from rich.console import Console
+
+        from hyperdml.cli.progress import RunProgress
+
+        self._title, self._done = title, -1
+        self._progress = RunProgress(Console(stderr=True, soft_wrap=True))
+
+    def __call__(self, done: int, total: int) -> None:
+        if self._done < 0:
+            self._progress.start(self._title, total)
+            self._done = 0
+        self._progress.advance(done - self._done, {})
+        self._done = done
+
+    def close(self) -> None:
+        self._progress.close()
