@@ -73,3 +73,9 @@ def integers(values: Labels, name: str) -> Tensor:
     if array.dtype.kind not in "iu":
         raise ValueError(f"{name} must be integers, got {array.dtype}; number the classes first")
     return torch.from_numpy(array.astype(np.int64))
+
+
+def count_among(labels: Tensor, among: Tensor) -> Tensor:
+    """(Q,) int64: how often each of the (Q,) labels occurs in the (M,) labels `among`."""
+    ordered = among.sort().values
+    return torch.searchsorted(ordered, labels, right=True) - torch.searchsorted(ordered, labels)

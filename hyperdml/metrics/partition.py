@@ -28,3 +28,16 @@ def normalized_mutual_information(left: Tensor, right: Tensor) -> float:
 def usage_entropy(counts: Tensor) -> float:
     """`entropy` of (P,) counts as a share of its largest value log P: 1 if all are equal, also for P = 1."""
     return entropy(counts) / math.log(len(counts)) if len(counts) > 1 else 1.0
+
+
+def adjusted_mutual_information(left: Tensor, right: Tensor) -> float:
+    """``(I - E[I]) / ((H(A) + H(B)) / 2 - E[I])`` of two (N,) integer groupings, E over random ones of the same sizes.
+
+    Vinh, Epps and Bailey, JMLR 2010; computed by scikit-learn.
+
+    Returns:
+        At most 1, which equal groupings reach; about 0 for independent ones.
+    """
+    from sklearn.metrics import adjusted_mutual_info_score
+
+    return float(adjusted_mutual_info_score(left.numpy(), right.numpy()))

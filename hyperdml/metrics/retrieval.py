@@ -1,4 +1,4 @@
-"""Retrieval scores: one exact search, from which Recall@k, MAP@R and the agreement per level are read off."""
+"""Recall@k and MAP@R of embeddings, and both with the agreement per level in one report."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from hyperdml.metrics.labels import Labels, Levels, level_titles, point_labels, point_levels
-from hyperdml.metrics.result import count_among, retrieve
+from hyperdml.metrics import per_query
+from hyperdml.metrics.first_positive import first_positive_rank
+from hyperdml.metrics.galleries import Reference, ReferenceLabels, SearchSets
+from hyperdml.metrics.labels import Labels, Levels, level_titles, point_levels
+from hyperdml.metrics.ranked_hits import score_queries
+from hyperdml.metrics.result import mean_score, search
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,15 @@ def recall_at_k(
     ks: Sequence[int] = (1, 2, 4, 8),
     c: float | None = None,
     metric: str = "hyperbolic",
-    reference: Tensor | None = None,
-    reference_labels: Labels | None = None,
+    reference: Reference | None = None,
+    reference_labels: ReferenceLabels | None = None,
+    *,
+    ref_includes_query: bool = False,
 ) -> dict[int, float]:
     """Share of queries with at least one item of their label among the k nearest (Recall@k of metric learning).
 
-    A query whose label no other item has cannot be answered and counts as a miss for every k.
+    A query whose label no other item has cannot be answered and counts as a miss for every k. The rank of the nearest
+    item of the label decides all k at once, so a large k costs no more than a small one.
 
     Args:
         embeddings: (N, d) queries.
@@ -49,14 +56,15 @@ def recall_at_k(
         ks: the k to report.
         c: curvature magnitude; required by "hyperbolic".
         metric: "hyperbolic", "cosine" or "euclidean".
-        reference: (M, d) gallery, or None for leave-one-out within the queries.
-        reference_labels: (M,) integer labels of the gallery.
+        reference: (M, d) gallery, a sequence of them, or None for leave-one-out within the queries; see `retrieve`.
+        reference_labels: (M,) integer labels of the gallery, or a sequence of them.
+        ref_includes_query: query i is row i of the reference, and left out of its neighbours.
 
     Returns:
         k to a share in [0, 1].
 
     Raises:
-        ValueError: see `retrieve`; or `ks` is empty.
+        ValueError: see `retrieve`; or `ks` is empty, or a k is below 1 or above the number of items compared.
 
     Example:
         >>> import torch
@@ -64,9 +72,12 @@ def recall_at_k(
         >>> recall_at_k(points, torch.tensor([0, 0, 1, 1]), ks=(1, 3), c=1.0)
         {1: 0.5, 3: 1.0}
     """
-    if len(ks) == 0:
-        raise ValueError("ks is empty: name at least one k")
-    return retrieve(embeddings, labels, max(ks), c, metric, reference, reference_labels).recall_at_k(ks)
+    sets = SearchSets.of(embeddings, labels, reference, reference_labels, ref_includes_query)
+    sets.check_ks(ks, "Recall")
+    rank = first_positive_rank(
+        embeddings, labels, c, metric, reference, reference_labels, ref_includes_query=ref_includes_query
+    )
+    return {k: float(((rank > 0) & (rank <= k)).double().mean()) for k in ks}
 
 
 def map_at_r(
@@ -74,22 +85,25 @@ def map_at_r(
     labels: Labels,
     c: float | None = None,
     metric: str = "hyperbolic",
-    reference: Tensor | None = None,
-    reference_labels: Labels | None = None,
+    reference: Reference | None = None,
+    reference_labels: ReferenceLabels | None = None,
+    *,
+    ref_includes_query: bool = False,
 ) -> float:
     """MAP@R (Musgrave et al., A Metric Learning Reality Check, ECCV 2020, Sec. 3.2).
 
     ``mean over queries of (1/R) sum_{i=1..R} P(i) rel(i)``, with R the number of items that share the query's label,
     P(i) the precision among the i nearest and rel(i) = 1 if the i-th shares the label, else 0. A query without any
-    such item (R = 0) is left out of the mean. The search keeps as many neighbours as the largest R.
+    such item (R = 0) is left out of the mean.
 
     Args:
         embeddings: (N, d) queries.
         labels: (N,) integer labels.
         c: curvature magnitude; required by "hyperbolic".
         metric: "hyperbolic", "cosine" or "euclidean".
-        reference: (M, d) gallery, or None for leave-one-out within the queries.
-        reference_labels: (M,) integer labels of the gallery.
+        reference: (M, d) gallery, a sequence of them, or None for leave-one-out within the queries; see `retrieve`.
+        reference_labels: (M,) integer labels of the gallery, or a sequence of them.
+        ref_includes_query: query i is row i of the reference, and left out of its neighbours.
 
     Returns:
         A number in [0, 1].
@@ -97,30 +111,9 @@ def map_at_r(
     Raises:
         ValueError: see `retrieve`; or no query has a relevant item.
     """
-    most = _largest_relevant(embeddings, labels, reference, reference_labels)
-    return retrieve(embeddings, labels, max(1, most), c, metric, reference, reference_labels).map_at_r()
-
-
-def level_recall_at_1(
-    embeddings: Tensor, levels: Levels, c: float | None = None, metric: str = "hyperbolic"
-) -> list[float]:
-    """For each level of a class tree, the share of items whose nearest other item shares the level's id.
-
-    Args:
-        embeddings: (N, d) points.
-        levels: (N, L) integer ids, coarse to fine.
-        c: curvature magnitude; required by "hyperbolic".
-        metric: "hyperbolic", "cosine" or "euclidean".
-
-    Returns:
-        L shares in [0, 1], coarse to fine.
-
-    Raises:
-        ValueError: see `retrieve`; or levels is not an (N, L) matrix of integers.
-    """
-    ids = point_levels(levels, embeddings)
-    nearest = retrieve(embeddings, ids[:, -1], 1, c, metric).indices[:, 0]
-    return _agreement(ids, nearest)
+    sets = SearchSets.of(embeddings, labels, reference, reference_labels, ref_includes_query)
+    (scores,) = score_queries(sets, int(sets.relevant.max()), c, metric, per_query.average_precision_at_r)
+    return mean_score(scores, "MAP@R")
 
 
 def retrieval_report(
@@ -151,8 +144,8 @@ def retrieval_report(
     """
     ids = None if levels is None else point_levels(levels, embeddings)
     names = level_titles(level_names, 0 if ids is None else ids.shape[1])
-    k = max([1, *ks, _largest_relevant(embeddings, labels, None, None)])
-    result = retrieve(embeddings, labels, k, c, metric)
+    sets = SearchSets.of(embeddings, labels, None, None, False)
+    result = search(sets, max([1, *ks, int(sets.relevant.max())]), c, metric)
     shares = [] if ids is None else _agreement(ids, result.indices[:, 0])
     return RetrievalReport(
         recall=result.recall_at_k(ks),
@@ -165,12 +158,3 @@ def retrieval_report(
 
 def _agreement(ids: Tensor, nearest: Tensor) -> list[float]:
     return [float(share) for share in (ids[nearest] == ids).double().mean(0)]
-
-
-def _largest_relevant(
-    embeddings: Tensor, labels: Labels, reference: Tensor | None, reference_labels: Labels | None
-) -> int:
-    own = point_labels(labels, embeddings, "labels")
-    if reference is None or reference_labels is None:
-        return int(count_among(own, own).max()) - 1
-    return int(count_among(own, point_labels(reference_labels, reference, "reference_labels").to(own.device)).max())

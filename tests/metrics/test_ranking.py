@@ -62,6 +62,57 @@ def test_near_duplicates_at_the_rim_are_told_apart():
     assert not torch.equal(products.argsort(dim=1, descending=True, stable=True)[:, :-1], order)
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_query_and_gallery(metric):
+    x = tree_points(120, 8, spread=True)[0]
+    x[70:80] = x[:10]
+    knn = make_knn(metric, C, engine="torch")
+
+    def ranked(*sets, **options):
+        return torch.cat([order for _, order in full_rankings(sets[0], C, metric, *sets[1:], **options)])
+
+    assert torch.equal(ranked(x[:40], x[40:]), knn(x[:40], 80, x[40:])[1])
+    assert torch.equal(ranked(x[:40], x), knn(x[:40], 120, x)[1])
+    assert torch.equal(ranked(x[:40], x, ref_includes_query=True), knn(x[:40], 119, x, ref_includes_query=True)[1])
+    assert torch.equal(ranked(x, x, ref_includes_query=True), ranking(x, metric))
+    assert ranked(x[:1], x[:1]).tolist() == [[0]]
+
+
+def test_only_spread_points_tell_the_metrics_apart():
+    for spread in (False, True):
+        x = tree_points(240, 16, spread)[0]
+        orders = [ranking(x, metric) for metric in METRICS]
+        assert [bool((orders[0] != other).any()) for other in orders[1:]] == [spread, spread]
+
+
+def test_threads_change_nothing():
+    x = tree_points(240, 16, spread=True)[0]
+    one = ranking(x)
+    torch.set_num_threads(3)
+    assert torch.equal(ranking(x), one)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(2, 40), st.integers(1, 3), st.integers(0, 2**31))
+def test_points_that_float64_products_cannot_order(n, dim, seed):
+    """Clusters far narrower than the rounding of products at their distance from the origin."""
+    g = torch.Generator().manual_seed(seed)
+    centre = 1e6 * torch.randint(-1, 2, (n, dim), generator=g).double()
+    x = centre + torch.randint(-9, 10, (n, dim), generator=g).double() * 2.0**-20
+    exact = [sorted((float((x[i] - x[j]).norm()), j) for j in range(n) if j != i) for i in range(n)]
+    assert ranking(x, "euclidean").tolist() == [[j for _, j in row] for row in exact]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("metric", METRICS)
+def test_gpu_ranks_as_the_cpu(metric):
+    x = tree_points(240, 16, spread=True)[0]
+    x[100:120] = x[:20]
+    order = torch.cat([order for _, order in full_rankings(x.cuda(), C, metric)])
+    assert order.is_cuda
+    assert torch.equal(order.cpu(), ranking(x, metric))
+
+
 def test_blocks_change_nothing(monkeypatch):
     x = torch.cat([tree_points(60, 8, spread=True)[0]] * 2)
     whole = ranking(x)
@@ -93,3 +144,18 @@ def test_errors(x, message):
         list(full_rankings(x, C, "hyperbolic"))
     with pytest.raises(ValueError, match="needs the curvature"):
         list(full_rankings(torch.zeros(2, 2), None, "hyperbolic"))
+
+
+@pytest.mark.parametrize(
+    ("query", "reference", "inside", "message"),
+    [
+        (2, torch.zeros(0, 2), False, "reference holds no points"),
+        (2, torch.zeros(3, 5), False, "embeddings have dimension 2, reference 5"),
+        (2, torch.tensor([[0.0, 0.0], [0.0, math.inf]]), False, "reference row 1 is not finite"),
+        (2, torch.tensor([[0.0, 4.0]]), False, "reference row 0 has norm 4, outside the ball"),
+        (4, torch.zeros(3, 2), True, "4 queries and 3 reference points"),
+    ],
+)
+def test_gallery_errors(query, reference, inside, message):
+    with pytest.raises(ValueError, match=message):
+        list(full_rankings(torch.zeros(query, 2), C, "hyperbolic", reference, ref_includes_query=inside))

@@ -8,14 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import tree_points
 
-from hyperdml.metrics import (
-    RetrievalResult,
-    level_recall_at_1,
-    map_at_r,
-    recall_at_k,
-    retrieval_report,
-    retrieve,
-)
+from hyperdml.metrics import level_recall_at_k, map_at_r, recall_at_k, retrieval_report, retrieve
+from hyperdml.metrics.galleries import SearchSets
+from hyperdml.metrics.precision import precision_at_k, r_precision
+from hyperdml.metrics.ranked_hits import ranked_hits
+from hyperdml.metrics.whole_ranking import mean_average_precision, mean_reciprocal_rank
 from hyperdml.neighbors import HyperbolicKNN
 
 C = 0.1
@@ -50,12 +47,30 @@ def test_map_at_r_by_hand():
     assert map_at_r(LINE, LABELS, c=1.0) == pytest.approx((1 / 4 + 0 + 1 / 4 + 1 / 2 + 1 / 4 + 1 / 2) / 6, abs=1e-15)
 
 
+def test_precision_by_hand():
+    # hits of the rows above: 01100, 00011, 01100, 10010, 01010, 10010
+    assert precision_at_k(LINE, LABELS, ks=(1, 2, 4), c=1.0) == pytest.approx({1: 2 / 6, 2: 5 / 12, 4: 11 / 24})
+    assert r_precision(LINE, LABELS, c=1.0) == pytest.approx((1 / 2 + 0 + 1 / 2 + 1 / 2 + 1 / 2 + 1 / 2) / 6)
+
+
+def test_scores_of_whole_rankings_by_hand():
+    ap = [(1 / 2 + 2 / 3) / 2, (1 / 4 + 2 / 5) / 2, (1 / 2 + 2 / 3) / 2, (1 + 2 / 4) / 2, (1 / 2 + 2 / 4) / 2]
+    assert mean_average_precision(LINE, LABELS, c=1.0) == pytest.approx((sum(ap) + (1 + 2 / 4) / 2) / 6)
+    assert mean_reciprocal_rank(LINE, LABELS, c=1.0) == pytest.approx((1 / 2 + 1 / 4 + 1 / 2 + 1 + 1 / 2 + 1) / 6)
+
+
 def test_query_and_gallery_by_hand():
     query, gallery = on_a_line(0.9, 6.5), on_a_line(0.0, 1.0, 3.0, 6.0)
     names = {"reference": gallery, "reference_labels": np.array([0, 1, 0, 1])}
     # 0.9 (0): 1 | 0 at 0.9 away, 3; 6.5 (0): 6 | 3 | 1 | 0
     assert recall_at_k(query, [0, 0], ks=(1, 2), c=1.0, **names) == {1: 0.0, 2: 1.0}
     assert map_at_r(query, [0, 0], c=1.0, **names) == pytest.approx((1 / 4 + 1 / 4) / 2)
+    # hits 0110 and 0101, R = 2
+    assert precision_at_k(query, [0, 0], ks=(3,), c=1.0, **names) == pytest.approx({3: (2 / 3 + 1 / 3) / 2})
+    assert r_precision(query, [0, 0], c=1.0, **names) == pytest.approx(1 / 2)
+    ap = ((1 / 2 + 2 / 3) / 2, (1 / 2 + 2 / 4) / 2)
+    assert mean_average_precision(query, [0, 0], c=1.0, **names) == pytest.approx(sum(ap) / 2)
+    assert mean_reciprocal_rank(query, [0, 0], c=1.0, **names) == pytest.approx(1 / 2)
 
 
 def test_gallery_masks_nothing():
@@ -69,8 +84,17 @@ def test_items_without_partner_are_misses_for_recall_and_left_out_of_map():
     # R = 2, 2, 2 for label 0; 10 (R=1): 6 first -> 0; 15 (R=1): 10 first -> 1
     assert map_at_r(LINE, labels, c=1.0) == pytest.approx((1 / 4 + 1 / 4 + 1 / 2 + 0 + 1) / 5)
     assert retrieval_report(LINE, labels, ks=(1,), c=1.0).unanswerable == 1
+    # the other rows have hits 01100, -, 01100, 10010, 01000, 10000
+    assert precision_at_k(LINE, labels, ks=(1, 2), c=1.0) == pytest.approx({1: 2 / 6, 2: 5 / 12})
+    assert r_precision(LINE, labels, c=1.0) == pytest.approx((1 / 2 + 1 / 2 + 1 / 2 + 0 + 1) / 5)
+    assert mean_average_precision(LINE, labels, c=1.0) == pytest.approx((7 / 12 + 7 / 12 + 3 / 4 + 1 / 2 + 1) / 5)
+    assert mean_reciprocal_rank(LINE, labels, c=1.0) == pytest.approx((1 / 2 + 1 / 2 + 1 + 1 / 2 + 1) / 5)
     with pytest.raises(ValueError, match="no query shares its label"):
         map_at_r(LINE, torch.arange(6), c=1.0)
+    for score in (r_precision, mean_average_precision, mean_reciprocal_rank):
+        with pytest.raises(ValueError, match="is not defined: no query shares its label"):
+            score(LINE, torch.arange(6), c=1.0)
+    assert precision_at_k(LINE, torch.arange(6), ks=(1, 5), c=1.0) == {1: 0.0, 5: 0.0}
 
 
 def test_ids_that_float32_merges_stay_apart():
@@ -80,9 +104,10 @@ def test_ids_that_float32_merges_stay_apart():
 
 
 def test_levels_by_hand():
-    levels = torch.stack([torch.tensor([0, 0, 0, 1, 1, 1]), LABELS], 1)
+    top = torch.tensor([0, 0, 0, 1, 1, 1])
+    levels = torch.stack([top, 10 * top + LABELS], 1)
     # nearest: 0->1, 1->0, 3->1, 6->3, 10->6, 15->10
-    assert level_recall_at_1(LINE, levels, c=1.0) == [5 / 6, 2 / 6]
+    assert level_recall_at_k(LINE, levels, (1,), c=1.0) == [{1: 5 / 6}, {1: 1 / 6}]
 
 
 def test_report_is_one_search_with_the_same_numbers(monkeypatch):
@@ -99,7 +124,7 @@ def test_report_is_one_search_with_the_same_numbers(monkeypatch):
     assert len(searches) == 1
     assert report.recall == recall_at_k(x, labels, (1, 2, 8), c=C)
     assert report.map_at_r == map_at_r(x, labels, c=C)
-    assert list(report.level_recall.values()) == level_recall_at_1(x, levels, c=C)
+    assert [{1: share} for share in report.level_recall.values()] == level_recall_at_k(x, levels, (1,), c=C)
     assert report.level_recall["class"] == report.recall[1]
     assert report.level_recall["top"] > report.level_recall["class"]
     assert (report.queries, report.unanswerable) == (300, 0)
@@ -108,27 +133,90 @@ def test_report_is_one_search_with_the_same_numbers(monkeypatch):
         report.queries = 1
 
 
+OURS = {
+    "precision_at_1": lambda *a, **o: precision_at_k(*a, ks=(1,), **o)[1],
+    "r_precision": r_precision,
+    "mean_average_precision_at_r": map_at_r,
+    "mean_average_precision": mean_average_precision,
+    "mean_reciprocal_rank": mean_reciprocal_rank,
+}
+
+
 @pytest.mark.parametrize("spread", [False, True])
 def test_equals_pytorch_metric_learning(spread):
     from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 
     x, labels, _ = tree_points(400, 32, spread, seed=2)
-    wanted = ("precision_at_1", "mean_average_precision_at_r")
-    for k in ("max_bin_count", None):  # None: k = all others
-        theirs = AccuracyCalculator(include=wanted, k=k, device=torch.device("cpu"), knn_func=HyperbolicKNN(C))
-        scores = theirs.get_accuracy(x, labels)
-        assert scores["precision_at_1"] == pytest.approx(recall_at_k(x, labels, (1,), c=C)[1], abs=1e-6)
-        assert scores["mean_average_precision_at_r"] == pytest.approx(map_at_r(x, labels, c=C), abs=1e-6)
-    scores = theirs.get_accuracy(x[:100], labels[:100], x[100:], labels[100:])
-    gallery = {"c": C, "reference": x[100:], "reference_labels": labels[100:]}
-    assert scores["precision_at_1"] == pytest.approx(recall_at_k(x[:100], labels[:100], (1,), **gallery)[1], abs=1e-6)
-    assert scores["mean_average_precision_at_r"] == pytest.approx(map_at_r(x[:100], labels[:100], **gallery), abs=1e-6)
+    theirs = AccuracyCalculator(include=tuple(OURS), k=None, device=torch.device("cpu"), knn_func=HyperbolicKNN(C))
+    protocols = [
+        ((x, labels), {}),
+        ((x[:100], labels[:100]), {"reference": x[100:], "reference_labels": labels[100:]}),
+        ((x[:100], labels[:100]), {"reference": x, "reference_labels": labels, "ref_includes_query": True}),
+    ]
+    for sets, gallery in protocols:
+        scores = theirs.get_accuracy(*sets, **gallery)
+        assert {name: score(*sets, c=C, **gallery) for name, score in OURS.items()} == pytest.approx(scores, abs=1e-6)
+    assert recall_at_k(x, labels, (1,), c=C)[1] == pytest.approx(theirs.get_accuracy(x, labels)["precision_at_1"])
+    labels[0], labels[399] = 1000, 2000  # queries without a match, which the library leaves out of precision_at_1 too
+    scores = theirs.get_accuracy(x, labels)
+    mine = {name: score(x, labels, c=C) for name, score in OURS.items()}
+    assert mine.pop("precision_at_1") == pytest.approx(398 / 400 * scores.pop("precision_at_1"), abs=1e-6)
+    assert mine == pytest.approx(scores, abs=1e-6)
+
+
+def test_average_precision_equals_scikit_learn():
+    from sklearn.metrics import average_precision_score
+
+    x, labels, _ = tree_points(120, 8, spread=True)
+    _, _, *found = every_distance(x, labels)
+    expected = [average_precision_score(same, -gap) for same, gap in zip(*found, strict=True)]
+    assert mean_average_precision(x, labels, C) == pytest.approx(np.mean(expected), abs=1e-12)
+
+
+def every_distance(x, labels):
+    """Leave-one-out by brute force in float64: which other items share the label, and how far away they are."""
+    distances, indices = HyperbolicKNN(C, engine="torch")(x.double(), len(x) - 1, x.double(), True)
+    return distances, indices, (labels[indices] == labels[:, None]).numpy(), distances.numpy()
+
+
+@pytest.mark.parametrize("metric", ["hyperbolic", "cosine", "euclidean"])
+def test_search_and_whole_rankings_give_the_same_scores(metric, monkeypatch):
+    x, labels, _ = tree_points(600, 8, spread=True)
+    x[50:60] = x[:10]  # duplicates of other classes: equal distances
+    calls = []
+    monkeypatch.setattr("hyperdml.metrics.ranked_hits.ranked_hits", lambda *a: calls.append(a) or ranked_hits(*a))
+    scores = []
+    for cheaper in (True, False):
+        monkeypatch.setattr("hyperdml.metrics.ranked_hits.search_is_cheaper", lambda *_, answer=cheaper: answer)
+        options = {"c": C, "metric": metric}
+        scores.append(
+            [
+                map_at_r(x, labels, **options),
+                r_precision(x, labels, **options),
+                *precision_at_k(x, labels, (1, 3, 10), **options).values(),
+            ]
+        )
+        assert len(calls) == (0 if cheaper else 3)
+    assert scores[0] == pytest.approx(scores[1], abs=1e-14)
+    result = retrieve(x, labels, 10, **options)
+    assert result.precision_at_k((1, 3, 10)) == pytest.approx(precision_at_k(x, labels, (1, 3, 10), **options))
+    assert result.recall_at_k((1, 3, 10)) == recall_at_k(x, labels, (1, 3, 10), **options)
+
+
+def test_blocks_of_whole_rankings_change_nothing(monkeypatch):
+    x, labels, _ = tree_points(120, 8, spread=True)
+    whole = mean_average_precision(x, labels, C)
+    monkeypatch.setattr("hyperdml.metrics.ranking._BLOCK", 700)
+    assert len(list(ranked_hits(SearchSets.of(x, labels, None, None, False), C, "hyperbolic"))) > 20
+    assert mean_average_precision(x, labels, C) == pytest.approx(whole, abs=1e-15)
 
 
 def test_metrics_differ_on_spread_radii_and_agree_on_one():
     x, labels, _ = tree_points(600, 128, spread=True)
     scores = {m: recall_at_k(x, labels, (1,), C, m)[1] for m in ("hyperbolic", "cosine", "euclidean")}
     assert len(set(scores.values())) == 3
+    for score in (r_precision, map_at_r, mean_average_precision, mean_reciprocal_rank):
+        assert len({score(x, labels, C, m) for m in ("hyperbolic", "cosine", "euclidean")}) == 3
     x, labels, _ = tree_points(600, 128, spread=False)
     assert recall_at_k(x, labels, (1,), C) == recall_at_k(x, labels, (1,), metric="cosine")
 
@@ -182,29 +270,27 @@ def test_recall_is_the_same_after_a_moebius_translation(drawing):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: recall_at_k(LINE, LABELS), "metric='hyperbolic' needs the curvature"),
+        (lambda: recall_at_k(LINE, LABELS, ks=(1,)), "metric='hyperbolic' needs the curvature"),
         (lambda: recall_at_k(LINE, LABELS, ks=(), c=1.0), "ks is empty"),
         (lambda: recall_at_k(LINE, LABELS, ks=(0, 1), c=1.0), "Recall@0"),
-        (lambda: recall_at_k(LINE, LABELS, ks=(6,), c=1.0), "k=6 .* only 5 are available"),
-        (lambda: recall_at_k(LINE, LABELS, c=1.0, metric="l1"), "'l1'"),
+        (
+            lambda: recall_at_k(LINE, LABELS, ks=(6,), c=1.0),
+            r"Recall@6 needs a whole number 1 <= k <= 5, the items that each query is compared with",
+        ),
+        (lambda: recall_at_k(LINE, LABELS, ks=(1,), c=1.0, metric="l1"), "'l1'"),
         (lambda: recall_at_k(LINE, LABELS[:5], c=1.0), r"labels .*\(6,\), got \(5,\)"),
         (lambda: recall_at_k(LINE, LABELS.float(), c=1.0), "labels must be integers, got float32"),
         (lambda: recall_at_k(LINE, np.array(list("abaabb")), c=1.0), "labels must be integers"),
         (lambda: recall_at_k(LINE[:0], LABELS[:0], c=1.0), "no points"),
+        (lambda: precision_at_k(LINE, LABELS, ks=(), c=1.0), "ks is empty"),
+        (lambda: precision_at_k(LINE, LABELS, ks=(1.5,), c=1.0), "Precision@1.5 needs a whole number"),
         (lambda: recall_at_k(LINE, LABELS, c=1.0, reference=LINE), "belong together"),
-        (lambda: level_recall_at_1(LINE, LABELS, c=1.0), r"levels must be \(6, L\)"),
+        (lambda: level_recall_at_k(LINE, LABELS, c=1.0), r"levels must be \(6, L\)"),
         (lambda: retrieval_report(LINE, LABELS, (1,), level_names=["a"], c=1.0), "1 level names for 0 levels"),
         (lambda: retrieve(LINE, LABELS, 1, c=1.0).map_at_r(), "MAP@R needs 2 neighbours"),
-        (lambda: retrieve(LINE, LABELS, 1, c=1.0).recall_at_k((2,)), "Recall@2 needs 1 <= k <= 1"),
+        (lambda: retrieve(LINE, LABELS, 1, c=1.0).recall_at_k((2,)), "Recall@2 needs a whole number 1 <= k <= 1"),
     ],
 )
 def test_errors(call, message):
     with pytest.raises(ValueError, match=message):
         call()
-
-
-def test_result_is_immutable():
-    result = retrieve(LINE, LABELS, 2, c=1.0)
-    assert isinstance(result, RetrievalResult)
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        result.indices = result.indices[:1]
