@@ -98,7 +98,7 @@ def first_hit(sets: Sets, indices: Any) -> Any:
 
 def ours(engine: str, device: str = "cpu") -> Callable[[Sets], Any]:
     def ranks(sets: Sets) -> Any:
-        from hyperdml.metrics.first_positive import first_positive_rank
+        from hyperdml.metrics.ranks.first_positive import first_positive_rank
 
         gallery = (None, None) if sets.alone else (sets.gallery.to(device), sets.gallery_labels)
         return first_positive_rank(sets.query.to(device), sets.labels, C, "hyperbolic", *gallery, engine=engine).cpu()

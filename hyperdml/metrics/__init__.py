@@ -3,38 +3,38 @@
 from hyperdml.metrics.accumulate import Accumulator
 from hyperdml.metrics.bootstrap import Interval, bootstrap_interval
 from hyperdml.metrics.clustering import ClusteringScores, clustering_scores
-from hyperdml.metrics.dendrogram import dendrogram_purity
-from hyperdml.metrics.first_positive import first_positive_rank
-from hyperdml.metrics.graded import (
+from hyperdml.metrics.graded.average_precision import (
     GradedReport,
     graded_report,
     hierarchical_average_precision,
     level_average_precision,
     level_map_at_r,
 )
-from hyperdml.metrics.graded_scores import GradedScores, graded_scores
-from hyperdml.metrics.hierarchical_precision import (
+from hyperdml.metrics.graded.hierarchical_precision import (
     average_hierarchical_precision,
     hierarchical_precision_at_k,
     hp_scores,
 )
-from hyperdml.metrics.lca_height import ErrorHeights, lca_height_of_errors, lca_heights, nearest_costs
-from hyperdml.metrics.level_recall import level_first_ranks, level_recall_at_k
-from hyperdml.metrics.ndcg import ndcg, ndcg_scores
-from hyperdml.metrics.precision import precision_at_k, r_precision
-from hyperdml.metrics.radius import radius_report
-from hyperdml.metrics.radius_result import RadiusReport
+from hyperdml.metrics.graded.lca_height import ErrorHeights, lca_height_of_errors, lca_heights, nearest_costs
+from hyperdml.metrics.graded.level_recall import level_first_ranks, level_recall_at_k
+from hyperdml.metrics.graded.ndcg import ndcg, ndcg_scores
+from hyperdml.metrics.graded.scores import GradedScores, graded_scores
+from hyperdml.metrics.graded.set_intersection import asi, asi_scores
+from hyperdml.metrics.graded.shared_levels import SharedLevels
+from hyperdml.metrics.ranks.first_positive import first_positive_rank
 from hyperdml.metrics.report import EvaluationReport, evaluation_report
-from hyperdml.metrics.result import RetrievalResult, retrieve, retrieve_each
-from hyperdml.metrics.retrieval import (
+from hyperdml.metrics.retrieval.precision import precision_at_k, r_precision
+from hyperdml.metrics.retrieval.recall import (
     RetrievalReport,
     map_at_r,
     recall_at_k,
     retrieval_report,
 )
-from hyperdml.metrics.set_intersection import asi, asi_scores
-from hyperdml.metrics.shared_levels import SharedLevels
-from hyperdml.metrics.whole_ranking import mean_average_precision, mean_reciprocal_rank
+from hyperdml.metrics.retrieval.result import RetrievalResult, retrieve, retrieve_each
+from hyperdml.metrics.retrieval.whole_ranking import mean_average_precision, mean_reciprocal_rank
+from hyperdml.metrics.trees.dendrogram import dendrogram_purity
+from hyperdml.metrics.trees.radius import radius_report
+from hyperdml.metrics.trees.radius_result import RadiusReport
 
 __all__ = [
     "Accumulator",

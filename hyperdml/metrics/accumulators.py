@@ -13,15 +13,19 @@ from torch import Tensor
 
 from hyperdml.metrics.accumulate import Accumulator
 from hyperdml.metrics.clustering import clustering_scores
-from hyperdml.metrics.graded import hierarchical_average_precision, level_average_precision, level_map_at_r
-from hyperdml.metrics.hierarchical_precision import average_hierarchical_precision, hierarchical_precision_at_k
-from hyperdml.metrics.lca_height import lca_height_of_errors
-from hyperdml.metrics.level_recall import level_recall_at_k
-from hyperdml.metrics.ndcg import ndcg
-from hyperdml.metrics.precision import precision_at_k, r_precision
-from hyperdml.metrics.retrieval import map_at_r, recall_at_k
-from hyperdml.metrics.set_intersection import asi
-from hyperdml.metrics.whole_ranking import mean_average_precision, mean_reciprocal_rank
+from hyperdml.metrics.graded.average_precision import (
+    hierarchical_average_precision,
+    level_average_precision,
+    level_map_at_r,
+)
+from hyperdml.metrics.graded.hierarchical_precision import average_hierarchical_precision, hierarchical_precision_at_k
+from hyperdml.metrics.graded.lca_height import lca_height_of_errors
+from hyperdml.metrics.graded.level_recall import level_recall_at_k
+from hyperdml.metrics.graded.ndcg import ndcg
+from hyperdml.metrics.graded.set_intersection import asi
+from hyperdml.metrics.retrieval.precision import precision_at_k, r_precision
+from hyperdml.metrics.retrieval.recall import map_at_r, recall_at_k
+from hyperdml.metrics.retrieval.whole_ranking import mean_average_precision, mean_reciprocal_rank
 
 
 class RecallAtK(Accumulator):

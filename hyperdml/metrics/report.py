@@ -10,16 +10,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from hyperdml.metrics import per_query
 from hyperdml.metrics.bootstrap import bootstrap_interval
 from hyperdml.metrics.clustering import clustering_scores
 from hyperdml.metrics.galleries import Reference, ReferenceLabels, SearchSets
-from hyperdml.metrics.graded_scores import graded_scores
+from hyperdml.metrics.graded.level_pair import ReferenceLevels
+from hyperdml.metrics.graded.level_recall import level_first_ranks
+from hyperdml.metrics.graded.scores import graded_scores
 from hyperdml.metrics.labels import Labels, Levels, level_titles, point_levels
-from hyperdml.metrics.level_pair import ReferenceLevels
-from hyperdml.metrics.level_recall import level_first_ranks
-from hyperdml.metrics.ranked_hits import score_queries
-from hyperdml.metrics.result import mean_score
+from hyperdml.metrics.retrieval import per_query
+from hyperdml.metrics.retrieval.ranked_hits import score_queries
+from hyperdml.metrics.retrieval.result import mean_score
 
 Resampled = Literal["classes", "queries"]
 

@@ -51,8 +51,12 @@ def embed_folder(
         model_folder: model that `EmbeddingModel.save_pretrained` wrote.
         images: folder of images, or one image.
         size: side of the network's input in pixels; None takes the one that the model was trained on.
-        batch_size, workers, broken, resume, progress: see `embed_images`.
+        batch_size: images per batch.
         device: where the model computes.
+        workers: threads that read images.
+        broken: policy for images that cannot be read, see `embed_images`.
+        resume: folder for what is done so far, see `embed_images`.
+        progress: called with the number of images done and of all images.
 
     Raises:
         ConfigError: the model does not say what size it was trained on and `size` is None; or see `embed_images`.

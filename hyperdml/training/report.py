@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hyperdml.metrics.nulls import Score
+from hyperdml.metrics.trees.nulls import Score
 from hyperdml.training.config import TrainConfig
 from hyperdml.training.result import Row, RunResult, TreeRow
 from hyperdml.tree.report import DIRECTIONS, RADII

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hyperdml.metrics.lca import nearest_proxy
-from hyperdml.metrics.parent_array import node_depths, subtree_sizes
+from hyperdml.metrics.trees.lca import nearest_proxy
+from hyperdml.metrics.trees.parent_array import node_depths, subtree_sizes
 from hyperdml.tree.ancestors import nearest_ancestors
 
 

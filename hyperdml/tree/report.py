@@ -10,8 +10,8 @@ from torch import Tensor
 
 from hyperdml.geometry import curvature_of
 from hyperdml.metrics.labels import Levels, level_titles, nested_levels
-from hyperdml.metrics.nulls import Score, compare, permutation, permuted_radii, random_directions
-from hyperdml.metrics.parent_array import ROOT
+from hyperdml.metrics.trees.nulls import Score, compare, permutation, permuted_radii, random_directions
+from hyperdml.metrics.trees.parent_array import ROOT
 from hyperdml.tree.proxy_tree import proxy_tree
 from hyperdml.tree.scores import (
     ancestor_correlation,

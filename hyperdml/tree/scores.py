@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from hyperdml.geometry import dist0
-from hyperdml.metrics.correlation import spearman
-from hyperdml.metrics.dendrogram import dendrogram_purity
-from hyperdml.metrics.lca import best_ancestor, draw_pairs
-from hyperdml.metrics.parent_array import ROOT
 from hyperdml.metrics.partition import normalized_mutual_information
+from hyperdml.metrics.trees.correlation import spearman
+from hyperdml.metrics.trees.dendrogram import dendrogram_purity
+from hyperdml.metrics.trees.lca import best_ancestor, draw_pairs
+from hyperdml.metrics.trees.parent_array import ROOT
 from hyperdml.tree.proxy_tree import ProxyTree
 
 _DECIMALS = 4  # of radii that are compared: rounding must order nothing

@@ -78,10 +78,13 @@ def test_a_flipped_byte_is_found(tmp_path_factory, data):
     content[place] ^= data.draw(st.integers(1, 255))
     path.write_bytes(content)
     try:
-        # white space of the header can change without changing what it says
-        same(EmbeddingSet.load(path), full())
+        found, message = EmbeddingSet.load(path), ""
     except DataError as error:
-        assert str(path) in str(error)
+        found, message = None, str(error)
+    if found is None:
+        assert str(path) in message
+    else:  # white space of the header can change without changing what it says
+        same(found, full())
 
 
 @pytest.mark.parametrize("length", [0, 7, 8, 100, 700])

@@ -16,10 +16,10 @@ from hyperdml.metrics import accumulators
 from hyperdml.metrics.accumulate import Accumulator
 from hyperdml.metrics.accumulators import AMI, MAP, MRR, NMI, LCAHeightOfErrors, RecallAtK
 from hyperdml.metrics.clustering import clustering_scores
-from hyperdml.metrics.lca_height import lca_heights
-from hyperdml.metrics.level_recall import level_recall_at_k
-from hyperdml.metrics.retrieval import recall_at_k
-from hyperdml.metrics.whole_ranking import mean_average_precision
+from hyperdml.metrics.graded.lca_height import lca_heights
+from hyperdml.metrics.graded.level_recall import level_recall_at_k
+from hyperdml.metrics.retrieval.recall import recall_at_k
+from hyperdml.metrics.retrieval.whole_ranking import mean_average_precision
 
 C = 0.1
 WORKER = Path(__file__).with_name("two_ranks_metrics.py")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperdml.metrics import dendrogram_purity
-from hyperdml.metrics.parent_array import children_first, node_depths, subtree_sizes
+from hyperdml.metrics.trees.parent_array import children_first, node_depths, subtree_sizes
 
 # root - 0 - (1, 2), root - 3, and one leaf on the root itself
 PARENTS = [-1, 0, 0, -1]
@@ -76,7 +76,7 @@ def test_equals_all_pairs(tree):
 def test_blocks_of_labels_change_nothing(tree):
     whole = dendrogram_purity(*arrays(*tree))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hyperdml.metrics.dendrogram._BLOCK", 1)
+        patch.setattr("hyperdml.metrics.trees.dendrogram._BLOCK", 1)
         assert dendrogram_purity(*arrays(*tree)) == pytest.approx(whole, abs=1e-12)
 
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from synthetic import tree_points
 
 from hyperdml.geometry import ToPoincare
-from hyperdml.metrics import counting
-from hyperdml.metrics.first_positive import first_positive_rank
-from hyperdml.metrics.nearest_positive import Items, nearest_positives
-from hyperdml.metrics.symmetric_score import SymmetricScore, coincidences
+from hyperdml.metrics.ranks import counting
+from hyperdml.metrics.ranks.first_positive import first_positive_rank
+from hyperdml.metrics.ranks.nearest_positive import Items, nearest_positives
+from hyperdml.metrics.ranks.symmetric_score import SymmetricScore, coincidences
 from hyperdml.neighbors import make_knn
 from hyperdml.neighbors.spaces import Cosine, Euclidean, Hyperbolic
 
@@ -64,7 +64,7 @@ def small_blocks(monkeypatch):
     def counter(*arguments):
         return whole(*arguments, block=(48, 300))
 
-    monkeypatch.setattr("hyperdml.metrics.first_positive.Counter", counter)
+    monkeypatch.setattr("hyperdml.metrics.ranks.first_positive.Counter", counter)
 
 
 @pytest.mark.parametrize("spread", [True, False])

@@ -12,20 +12,21 @@ from hypothesis import strategies as st
 from synthetic import tree_points
 
 from hyperdml.geometry import distance
-from hyperdml.metrics import map_at_r, shared_levels
-from hyperdml.metrics.graded import (
+from hyperdml.metrics import map_at_r
+from hyperdml.metrics.graded import shared_levels
+from hyperdml.metrics.graded.average_precision import (
     GradedReport,
     graded_report,
     hierarchical_average_precision,
     level_average_precision,
     level_map_at_r,
 )
-from hyperdml.metrics.graded_scores import GradedScores, graded_scores
-from hyperdml.metrics.level_sums import LevelSums
-from hyperdml.metrics.ndcg import ndcg
-from hyperdml.metrics.result import retrieve
-from hyperdml.metrics.set_intersection import asi
-from hyperdml.metrics.shared_levels import SharedLevels
+from hyperdml.metrics.graded.level_sums import LevelSums
+from hyperdml.metrics.graded.ndcg import ndcg
+from hyperdml.metrics.graded.scores import GradedScores, graded_scores
+from hyperdml.metrics.graded.set_intersection import asi
+from hyperdml.metrics.graded.shared_levels import SharedLevels
+from hyperdml.metrics.retrieval.result import retrieve
 
 
 def on_a_line(*positions):
@@ -187,7 +188,7 @@ def test_report_is_one_ranking_and_agrees_with_map_at_r(metric, monkeypatch):
 def test_blocks_change_nothing(monkeypatch):
     x, _, levels = tree_points(120, 8, spread=True)
     whole = graded_report(x, levels, c=0.1)
-    monkeypatch.setattr("hyperdml.metrics.ranking._BLOCK", 500)
+    monkeypatch.setattr("hyperdml.metrics.ranks.ranking._BLOCK", 500)
     assert graded_report(x, levels, c=0.1) == whole
 
 

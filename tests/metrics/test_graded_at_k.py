@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from synthetic import tree_points
 
 from hyperdml.geometry import distance
-from hyperdml.metrics.hierarchical_precision import (
+from hyperdml.metrics.graded.hierarchical_precision import (
     average_hierarchical_precision,
     hierarchical_precision_at_k,
     hp_scores,
 )
-from hyperdml.metrics.ndcg import ndcg, ndcg_scores
-from hyperdml.metrics.result import retrieve
-from hyperdml.metrics.set_intersection import asi, asi_scores
-from hyperdml.metrics.shared_levels import SharedLevels, shared_levels
+from hyperdml.metrics.graded.ndcg import ndcg, ndcg_scores
+from hyperdml.metrics.graded.set_intersection import asi, asi_scores
+from hyperdml.metrics.graded.shared_levels import SharedLevels, shared_levels
+from hyperdml.metrics.retrieval.result import retrieve
 
 C = 0.1
 # a query that meets items which share 2, 1, 0, 2, 1 levels with it, and its best order 2, 2, 1, 1, 0
@@ -156,9 +156,9 @@ def test_search_and_full_ranking_agree_and_so_does_a_result(metric, monkeypatch)
     x, labels, levels = tree_points(240, 8, spread=True)
     x[100:110] = x[:10]
     ranked = at_k(metric, x, levels, 40)
-    monkeypatch.setattr("hyperdml.metrics.ranking._ITEMS_PER_NEIGHBOUR", 1)
+    monkeypatch.setattr("hyperdml.metrics.ranks.ranking._ITEMS_PER_NEIGHBOUR", 1)
     assert at_k(metric, x, levels, 40) == ranked
-    monkeypatch.setattr("hyperdml.metrics.shared_levels._BLOCK", 999)
+    monkeypatch.setattr("hyperdml.metrics.graded.shared_levels._BLOCK", 999)
     assert at_k(metric, x, levels, 40) == ranked
     found = SharedLevels.of_result(retrieve(x, labels, 40, C), levels)
     scores = {

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperdml.geometry import dist0, expmap0, pairwise_distance
-from hyperdml.metrics.lca import best_ancestor, draw_pairs, nearest_proxy
-from hyperdml.metrics.parent_array import ROOT
+from hyperdml.metrics.trees.lca import best_ancestor, draw_pairs, nearest_proxy
+from hyperdml.metrics.trees.parent_array import ROOT
 
 C = 0.1
 
@@ -42,7 +42,7 @@ def test_blocks_change_nothing(monkeypatch):
     x, proxies = cloud(40, 0), cloud(9, 3)
     members = torch.randint(40, (100, 3), generator=seeded())
     whole = best_ancestor(x, proxies, members, C, origin=True), nearest_proxy(x, proxies, C)
-    monkeypatch.setattr("hyperdml.metrics.lca._BLOCK", 40)
+    monkeypatch.setattr("hyperdml.metrics.trees.lca._BLOCK", 40)
     blocks = best_ancestor(x, proxies, members, C, origin=True), nearest_proxy(x, proxies, C)
     assert all(map(torch.equal, whole, blocks))
     assert set(whole[0].tolist()) > {ROOT}

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from synthetic import tree_points
 
 from hyperdml.geometry import pairwise_distance
-from hyperdml.metrics.lca_height import ErrorHeights, lca_height_of_errors, lca_heights, nearest_costs
-from hyperdml.metrics.result import retrieve
+from hyperdml.metrics.graded.lca_height import ErrorHeights, lca_height_of_errors, lca_heights, nearest_costs
+from hyperdml.metrics.retrieval.result import retrieve
 
 C = 0.1
 # a1 and a2 below a; a and b below one root; c apart

@@ -5,7 +5,7 @@ import torch
 from synthetic import tree_points
 
 from hyperdml.metrics import recall_at_k, retrieve
-from hyperdml.metrics.level_recall import level_first_ranks, level_recall_at_k
+from hyperdml.metrics.graded.level_recall import level_first_ranks, level_recall_at_k
 from hyperdml.neighbors import make_knn
 
 C = 0.1

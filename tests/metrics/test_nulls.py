@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyperdml.metrics.correlation import spearman
-from hyperdml.metrics.nulls import Null, Score, compare, permuted_radii, random_directions, verdict
 from hyperdml.metrics.partition import entropy, normalized_mutual_information, usage_entropy
+from hyperdml.metrics.trees.correlation import spearman
+from hyperdml.metrics.trees.nulls import Null, Score, compare, permuted_radii, random_directions, verdict
 
 small = st.lists(st.tuples(st.integers(-2, 3), st.integers(0, 2)), min_size=1, max_size=30)
 

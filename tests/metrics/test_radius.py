@@ -55,7 +55,7 @@ def test_origin_share_equals_every_pair_by_hand(monkeypatch):
     assert 0.1 < expected < 0.9
     share = radius_report(x, proxies, c=C, pairs=40000, generator=seeded()).origin_lca_fraction
     assert share == pytest.approx(expected, abs=0.01)
-    monkeypatch.setattr("hyperdml.metrics.lca._BLOCK", 600)
+    monkeypatch.setattr("hyperdml.metrics.trees.lca._BLOCK", 600)
     assert radius_report(x, proxies, c=C, pairs=40000, generator=seeded()).origin_lca_fraction == share
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from synthetic import tree_points
 
 from hyperdml.geometry import lift
-from hyperdml.metrics.ranking import full_rankings
+from hyperdml.metrics.ranks.ranking import full_rankings
 from hyperdml.neighbors import make_knn
 
 C = 0.1
@@ -116,7 +116,7 @@ def test_gpu_ranks_as_the_cpu(metric):
 def test_blocks_change_nothing(monkeypatch):
     x = torch.cat([tree_points(60, 8, spread=True)[0]] * 2)
     whole = ranking(x)
-    monkeypatch.setattr("hyperdml.metrics.ranking._BLOCK", 700)
+    monkeypatch.setattr("hyperdml.metrics.ranks.ranking._BLOCK", 700)
     assert torch.equal(ranking(x), whole)
     assert len(list(full_rankings(x, C, "hyperbolic"))) == 24
 

@@ -8,13 +8,14 @@ import pytest
 import torch
 from synthetic import tree_points
 
-from hyperdml.metrics import graded_report, map_at_r, per_query, recall_at_k, retrieve
+from hyperdml.metrics import graded_report, map_at_r, recall_at_k, retrieve
 from hyperdml.metrics.bootstrap import bootstrap_interval
 from hyperdml.metrics.clustering import clustering_scores
-from hyperdml.metrics.level_recall import level_recall_at_k
-from hyperdml.metrics.precision import precision_at_k, r_precision
+from hyperdml.metrics.graded.level_recall import level_recall_at_k
 from hyperdml.metrics.report import EvaluationReport, evaluation_report
-from hyperdml.metrics.whole_ranking import mean_average_precision, mean_reciprocal_rank
+from hyperdml.metrics.retrieval import per_query
+from hyperdml.metrics.retrieval.precision import precision_at_k, r_precision
+from hyperdml.metrics.retrieval.whole_ranking import mean_average_precision, mean_reciprocal_rank
 
 C = 0.1
 X, LABELS, LEVELS = tree_points(300, 8, spread=True)

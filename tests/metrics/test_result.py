@@ -8,10 +8,11 @@ import pytest
 import torch
 from synthetic import tree_points
 
-from hyperdml.metrics import RetrievalResult, map_at_r, per_query, recall_at_k, retrieve
-from hyperdml.metrics.precision import precision_at_k, r_precision
-from hyperdml.metrics.result import retrieve_each
-from hyperdml.metrics.whole_ranking import mean_average_precision, mean_reciprocal_rank
+from hyperdml.metrics import RetrievalResult, map_at_r, recall_at_k, retrieve
+from hyperdml.metrics.retrieval import per_query
+from hyperdml.metrics.retrieval.precision import precision_at_k, r_precision
+from hyperdml.metrics.retrieval.result import retrieve_each
+from hyperdml.metrics.retrieval.whole_ranking import mean_average_precision, mean_reciprocal_rank
 
 C = 0.1
 METRICS = ["hyperbolic", "cosine", "euclidean"]

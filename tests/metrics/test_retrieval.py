@@ -10,9 +10,9 @@ from synthetic import tree_points
 
 from hyperdml.metrics import level_recall_at_k, map_at_r, recall_at_k, retrieval_report, retrieve
 from hyperdml.metrics.galleries import SearchSets
-from hyperdml.metrics.precision import precision_at_k, r_precision
-from hyperdml.metrics.ranked_hits import ranked_hits
-from hyperdml.metrics.whole_ranking import mean_average_precision, mean_reciprocal_rank
+from hyperdml.metrics.retrieval.precision import precision_at_k, r_precision
+from hyperdml.metrics.retrieval.ranked_hits import ranked_hits
+from hyperdml.metrics.retrieval.whole_ranking import mean_average_precision, mean_reciprocal_rank
 from hyperdml.neighbors import HyperbolicKNN
 
 C = 0.1
@@ -184,10 +184,11 @@ def test_search_and_whole_rankings_give_the_same_scores(metric, monkeypatch):
     x, labels, _ = tree_points(600, 8, spread=True)
     x[50:60] = x[:10]  # duplicates of other classes: equal distances
     calls = []
-    monkeypatch.setattr("hyperdml.metrics.ranked_hits.ranked_hits", lambda *a: calls.append(a) or ranked_hits(*a))
+    module = "hyperdml.metrics.retrieval.ranked_hits"
+    monkeypatch.setattr(f"{module}.ranked_hits", lambda *a: calls.append(a) or ranked_hits(*a))
     scores = []
     for cheaper in (True, False):
-        monkeypatch.setattr("hyperdml.metrics.ranked_hits.search_is_cheaper", lambda *_, answer=cheaper: answer)
+        monkeypatch.setattr(f"{module}.search_is_cheaper", lambda *_, answer=cheaper: answer)
         options = {"c": C, "metric": metric}
         scores.append(
             [
@@ -206,7 +207,7 @@ def test_search_and_whole_rankings_give_the_same_scores(metric, monkeypatch):
 def test_blocks_of_whole_rankings_change_nothing(monkeypatch):
     x, labels, _ = tree_points(120, 8, spread=True)
     whole = mean_average_precision(x, labels, C)
-    monkeypatch.setattr("hyperdml.metrics.ranking._BLOCK", 700)
+    monkeypatch.setattr("hyperdml.metrics.ranks.ranking._BLOCK", 700)
     assert len(list(ranked_hits(SearchSets.of(x, labels, None, None, False), C, "hyperbolic"))) > 20
     assert mean_average_precision(x, labels, C) == pytest.approx(whole, abs=1e-15)
 

@@ -65,7 +65,7 @@ def test_the_package_and_its_command_line_start_without_torch():
 
 
 def test_the_library_starts_without_what_it_does_not_need():
-    heavy = ("faiss", "matplotlib", "timm", "geoopt", "pytorch_metric_learning")
+    heavy = ("faiss", "matplotlib", "timm", "geoopt", "numba", "pytorch_metric_learning", "sklearn")
     assert loaded("from hyperdml import HIER, HyperbolicKNN, ToPoincare", *heavy) == []
 
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from hyperdml.metrics.galleries import Reference, SearchSets, check_ks
+from hyperdml.metrics.graded.level_pair import LevelPair, ReferenceLevels, level_sets
 from hyperdml.metrics.labels import Levels
-from hyperdml.metrics.level_pair import LevelPair, ReferenceLevels, level_sets
-from hyperdml.metrics.ranking import full_rankings, search_is_cheaper
-from hyperdml.metrics.result import RetrievalResult, search
+from hyperdml.metrics.ranks.ranking import full_rankings, search_is_cheaper
+from hyperdml.metrics.retrieval.result import RetrievalResult, search
 
 _BLOCK = 1_000_000  # ranks of a block of queries, 8 MB for each float64 number that a score keeps of them
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hyperdml.metrics.symmetric_score import SymmetricScore
+from hyperdml.metrics.ranks.symmetric_score import SymmetricScore
 
 _BLOCK = 500_000  # float64 coordinates whose differences are taken at once: 4 MB, of which a distance makes a few
 _ROWS, _COLUMNS = 256, 1024  # of a block of scores within classes

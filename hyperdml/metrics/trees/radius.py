@@ -10,11 +10,11 @@ from torch import Tensor
 from hyperdml.geometry import curvature_of, dist0
 from hyperdml.geometry.maps import margin
 from hyperdml.metrics.labels import Labels, point_labels
-from hyperdml.metrics.lca import best_ancestor, draw_pairs, nearest_proxy, uniform
-from hyperdml.metrics.nulls import compare, random_directions
-from hyperdml.metrics.parent_array import ROOT
 from hyperdml.metrics.partition import normalized_mutual_information, usage_entropy
-from hyperdml.metrics.radius_result import QUANTILES, RadiusReport
+from hyperdml.metrics.trees.lca import best_ancestor, draw_pairs, nearest_proxy, uniform
+from hyperdml.metrics.trees.nulls import compare, random_directions
+from hyperdml.metrics.trees.parent_array import ROOT
+from hyperdml.metrics.trees.radius_result import QUANTILES, RadiusReport
 
 _DRAWS = 5  # of random proxies
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from hyperdml.metrics.first_positive import first_positive_rank
 from hyperdml.metrics.galleries import Reference
+from hyperdml.metrics.graded.level_pair import ReferenceLevels, level_sets
 from hyperdml.metrics.labels import Levels
-from hyperdml.metrics.level_pair import ReferenceLevels, level_sets
+from hyperdml.metrics.ranks.first_positive import first_positive_rank
 
 
 def level_first_ranks(

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from hyperdml.metrics.counting import Counter
 from hyperdml.metrics.galleries import Reference, ReferenceLabels, SearchSets
-from hyperdml.metrics.goals import Goal
 from hyperdml.metrics.labels import Labels
-from hyperdml.metrics.nearest_positive import Items, nearest_positives
-from hyperdml.metrics.symmetric_score import SymmetricScore, coincidences
+from hyperdml.metrics.ranks.counting import Counter
+from hyperdml.metrics.ranks.goals import Goal
+from hyperdml.metrics.ranks.nearest_positive import Items, nearest_positives
+from hyperdml.metrics.ranks.symmetric_score import SymmetricScore, coincidences
 from hyperdml.neighbors import make_knn
 from hyperdml.neighbors.knn import _points
 

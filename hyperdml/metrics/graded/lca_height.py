@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hyperdml.metrics.galleries import Reference, ReferenceLabels
 from hyperdml.metrics.labels import Labels, Levels, integers, nested_levels
-from hyperdml.metrics.result import RetrievalResult, mean_score, retrieve
+from hyperdml.metrics.retrieval.result import RetrievalResult, mean_score, retrieve
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from hyperdml.metrics.galleries import SearchSets
-from hyperdml.metrics.ranking import full_rankings, search_is_cheaper
-from hyperdml.metrics.result import search
+from hyperdml.metrics.ranks.ranking import full_rankings, search_is_cheaper
+from hyperdml.metrics.retrieval.result import search
 
 
 def ranked_hits(sets: SearchSets, c: float | None, metric: str) -> Iterator[tuple[Tensor, Tensor]]:
-    """Hits of whole rankings, as the functions of `hyperdml.metrics.per_query` take them.
+    """Hits of whole rankings, as the functions of `hyperdml.metrics.retrieval.per_query` take them.
 
     Args:
         sets: queries and gallery.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hyperdml.metrics.nearest_positive import NONE, Items
-from hyperdml.metrics.symmetric_score import SymmetricScore
+from hyperdml.metrics.ranks.nearest_positive import NONE, Items
+from hyperdml.metrics.ranks.symmetric_score import SymmetricScore
 
 
 @dataclass(frozen=True)

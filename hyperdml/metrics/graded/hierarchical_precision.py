@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from hyperdml.metrics.galleries import Reference
+from hyperdml.metrics.graded.level_pair import ReferenceLevels, level_sets
+from hyperdml.metrics.graded.shared_levels import SharedLevels, shared_levels
 from hyperdml.metrics.labels import Levels
-from hyperdml.metrics.level_pair import ReferenceLevels, level_sets
-from hyperdml.metrics.result import mean_score
-from hyperdml.metrics.shared_levels import SharedLevels, shared_levels
+from hyperdml.metrics.retrieval.result import mean_score
 
 
 def hp_scores(found: SharedLevels, k: int | None = None) -> Tensor:

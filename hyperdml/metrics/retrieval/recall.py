@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from hyperdml.metrics import per_query
-from hyperdml.metrics.first_positive import first_positive_rank
 from hyperdml.metrics.galleries import Reference, ReferenceLabels, SearchSets
 from hyperdml.metrics.labels import Labels, Levels, level_titles, point_levels
-from hyperdml.metrics.ranked_hits import score_queries
-from hyperdml.metrics.result import mean_score, search
+from hyperdml.metrics.ranks.first_positive import first_positive_rank
+from hyperdml.metrics.retrieval import per_query
+from hyperdml.metrics.retrieval.ranked_hits import score_queries
+from hyperdml.metrics.retrieval.result import mean_score, search
 
 
 @dataclass(frozen=True)

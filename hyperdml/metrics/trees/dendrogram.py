@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from hyperdml.metrics.labels import Labels, integers
-from hyperdml.metrics.parent_array import children_first, leaf_counts, node_indices
+from hyperdml.metrics.trees.parent_array import children_first, leaf_counts, node_indices
 
 _BLOCK = 4_000_000  # counts of one block of labels, 32 MB in float64
 

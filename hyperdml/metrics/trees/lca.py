@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from hyperdml.geometry import dist0, pairwise_distance
-from hyperdml.metrics.parent_array import ROOT
+from hyperdml.metrics.trees.parent_array import ROOT
 
 _BLOCK = 2_000_000  # float64 distances at once, 16 MB
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hyperdml.metrics.nulls import verdict
+from hyperdml.metrics.trees.nulls import verdict
 
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 _MOSTLY = 0.95

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from hyperdml.metrics import per_query
 from hyperdml.metrics.galleries import Reference, ReferenceLabels, SearchSets, check_ks
 from hyperdml.metrics.labels import Labels, count_among
+from hyperdml.metrics.retrieval import per_query
 from hyperdml.neighbors import make_knn
 
 
@@ -17,7 +17,7 @@ from hyperdml.neighbors import make_knn
 class RetrievalResult:
     """The k nearest reference items of every query, with the labels of both.
 
-    `hits` and `relevant` are what the functions of `hyperdml.metrics.per_query` take, so that
+    `hits` and `relevant` are what the functions of `hyperdml.metrics.retrieval.per_query` take, so that
     ``per_query.r_precision(result.hits, result.relevant)`` has the queries one by one.
 
     Attributes:

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from hyperdml.metrics.galleries import Reference
+from hyperdml.metrics.graded.level_pair import ReferenceLevels
+from hyperdml.metrics.graded.level_sums import LevelSums, relevance_gains
+from hyperdml.metrics.graded.ndcg import ndcg_scores
+from hyperdml.metrics.graded.set_intersection import asi_scores
+from hyperdml.metrics.graded.shared_levels import shared_levels
 from hyperdml.metrics.labels import Levels, point_levels
-from hyperdml.metrics.level_pair import ReferenceLevels
-from hyperdml.metrics.level_sums import LevelSums, relevance_gains
-from hyperdml.metrics.ndcg import ndcg_scores
-from hyperdml.metrics.set_intersection import asi_scores
-from hyperdml.metrics.shared_levels import shared_levels
 
 
 @dataclass(frozen=True)

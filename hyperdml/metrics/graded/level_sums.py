@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from hyperdml.metrics.shared_levels import SharedLevels
+from hyperdml.metrics.graded.shared_levels import SharedLevels
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The counting of `hyperdml.metrics.counting` on a CPU, compiled by numba; imported only where it is used."""
+"""The counting of `hyperdml.metrics.ranks.counting` on a CPU, compiled by numba; imported only where it is used."""
 
 from __future__ import annotations
 

@@ -18,13 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hyperdml.metrics.goals import Bounds, Goal
-from hyperdml.metrics.nearest_positive import Items, pair_distances
-from hyperdml.metrics.symmetric_score import SymmetricScore
+from hyperdml.metrics.ranks.goals import Bounds, Goal
+from hyperdml.metrics.ranks.nearest_positive import Items, pair_distances
+from hyperdml.metrics.ranks.symmetric_score import SymmetricScore
 
 _DENSE = 32  # a block of which more than 1 / _DENSE is undecided is computed again in float64
 _LARGE = 50_000_000  # entries from which loading numba costs less than it saves
-_KERNEL = "hyperdml.metrics.compiled_count"
+_KERNEL = "hyperdml.metrics.ranks.compiled_count"
 
 
 class Counter:

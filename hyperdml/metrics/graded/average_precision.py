@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from hyperdml.metrics.galleries import Reference
-from hyperdml.metrics.graded_scores import graded_scores
+from hyperdml.metrics.graded.level_pair import ReferenceLevels
+from hyperdml.metrics.graded.level_sums import LevelSums, relevance_gains
+from hyperdml.metrics.graded.scores import graded_scores
+from hyperdml.metrics.graded.shared_levels import shared_levels
 from hyperdml.metrics.labels import Levels, level_titles, point_levels
-from hyperdml.metrics.level_pair import ReferenceLevels
-from hyperdml.metrics.level_sums import LevelSums, relevance_gains
-from hyperdml.metrics.result import mean_score
-from hyperdml.metrics.shared_levels import shared_levels
+from hyperdml.metrics.retrieval.result import mean_score
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Retrieval scores of single queries, as pure functions of which items were relevant at which rank.
 
 `hits` is a (Q, k) bool tensor, rank 1 first: dense, as `RetrievalResult.hits`, or sparse (COO, coalesced), as whole
-rankings come from `hyperdml.metrics.ranked_hits`. `relevant` is (Q,) int64, how many relevant items R each query has,
-found or not. Scores are (Q,) float64, and NaN where a query has no relevant item and the score divides by R.
+rankings come from `hyperdml.metrics.retrieval.ranked_hits`. `relevant` is (Q,) int64, how many relevant items R each
+query has, found or not. Scores are (Q,) float64, and NaN where a query has no relevant item and the score divides by R.
 """
 
 from __future__ import annotations

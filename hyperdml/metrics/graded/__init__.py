@@ -1,0 +1,1 @@
+"""Retrieval scores over levels of a label hierarchy."""

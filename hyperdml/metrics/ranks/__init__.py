@@ -1,0 +1,1 @@
+"""The rank of the nearest positive, and whole rankings, in bounded memory."""

@@ -1,0 +1,1 @@
+"""Scores of trees beside their null models, and where the radii lie."""
