@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hyperdml.geometry import ToPoincare as ToPoincare
     from hyperdml.hier import HIER as HIER
     from hyperdml.hier import fit_proxies as fit_proxies
+    from hyperdml.index import HyperbolicIndex as HyperbolicIndex
     from hyperdml.integrations import GatheredLoss as GatheredLoss
     from hyperdml.integrations import HIERLoss as HIERLoss
     from hyperdml.integrations import HIERRegularizer as HIERRegularizer
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from hyperdml.integrations import with_hier as with_hier
     from hyperdml.models import EmbeddingModel as EmbeddingModel
     from hyperdml.neighbors import HyperbolicKNN as HyperbolicKNN
+    from hyperdml.taxonomy import Taxonomy as Taxonomy
 
 _HOMES = {
     "ToPoincare": "hyperdml.geometry",
@@ -36,6 +38,7 @@ _HOMES = {
     "EmbeddingModel": "hyperdml.models",
     "HyperbolicIndex": "hyperdml.index",
     "HyperbolicKNN": "hyperdml.neighbors",
+    "Taxonomy": "hyperdml.taxonomy",
 }
 
 __all__ = [
@@ -48,6 +51,7 @@ __all__ = [
     "HyperbolicKNN",
     "PoincareDistance",
     "ReciprocalNeighborMiner",
+    "Taxonomy",
     "ToPoincare",
     "fit_proxies",
     "parametrize_on_ball",
