@@ -1,5 +1,6 @@
 """Nearest neighbours of points in the Poincaré ball: search, k-reciprocal sets, re-ranking."""
 
+from hyperdml.neighbors.ivf import IVF
 from hyperdml.neighbors.knn import CosineKNN, EuclideanKNN, ExactKNN, HyperbolicKNN, make_knn
 from hyperdml.neighbors.neighbor_graph import NeighborGraph
 from hyperdml.neighbors.reciprocal import reciprocal_mask
@@ -7,6 +8,7 @@ from hyperdml.neighbors.reciprocal_sets import expanded_graph, reciprocal_graph,
 from hyperdml.neighbors.rerank import KReciprocalReranker
 
 __all__ = [
+    "IVF",
     "CosineKNN",
     "EuclideanKNN",
     "ExactKNN",

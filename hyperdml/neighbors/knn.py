@@ -1,20 +1,25 @@
-"""Exact nearest neighbours in the Poincaré ball, by cosine and by Euclidean distance, behind one interface."""
+"""Nearest neighbours in the Poincaré ball, by cosine and by Euclidean distance, behind one interface."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from hyperdml.neighbors.pool import FaissPool, float64_pool, load_faiss
+from hyperdml.errors import DataError
+from hyperdml.neighbors.ivf import IVF, InvertedFile
+from hyperdml.neighbors.points import check_points, search_points
+from hyperdml.neighbors.pool import FaissPool, Pool, float64_pool, load_faiss
+from hyperdml.neighbors.saved import load_points, save_points
 from hyperdml.neighbors.spaces import Cosine, Euclidean, Hyperbolic, Space
 
 _BLOCK = 2_000_000  # float64 coordinates gathered at once: 16 MB, of which the distance makes a few copies
 
 
 class ExactKNN:
-    """k nearest neighbours, exact to float64, with the call contract of pytorch-metric-learning's `knn_func`.
+    """k nearest neighbours, exact unless `approximate`, with the interface of pytorch-metric-learning's FaissKNN.
 
     1. Points are lifted so that the nearest is the one of largest inner product, and FAISS takes the best 2k + 8 of
        those products in float32 (`engine="torch"`: blockwise float64 products instead).
@@ -23,31 +28,49 @@ class ExactKNN:
     3. Where the rounding of float32 could hide a nearer point outside the candidates, the query is searched again
        with float64 products. Dense clusters of near-duplicates need this, other data hardly.
 
+    The approximate mode takes the candidates from the lists of an inverted file near the query (`IVF`). It may miss
+    neighbours; the distances of those it returns are as exact. A query whose lists hold too few points is searched
+    exactly, so that there are always k.
+
     Args:
         space: the distance.
-        engine: "auto" (FAISS if it imports), "faiss" or "torch".
-        gpu: None puts the FAISS index on a GPU if there is one, True demands it, False keeps it on the CPU. Pools of
-            more than 2048 candidates are searched on the CPU, which is as far as FAISS goes on GPUs.
+        approximate: False searches everything; an `IVF`, or True for its defaults, an inverted file.
+        engine: of the exact search: "auto" (FAISS if it imports), "faiss" or "torch". Inverted files are searched by
+            torch, on the device of the reference points.
+        gpu: None shares the FAISS index out over all GPUs, if there are any, True demands one, a sequence of numbers
+            says which, and False keeps it on the CPU. Pools of more than 2048 candidates are searched on the CPU,
+            which is as far as FAISS goes on GPUs.
 
     Raises:
+        ValueError: an argument is not one of these.
         EnvironmentProblem: FAISS or the GPU that was asked for is not there.
     """
 
-    def __init__(self, space: Space, *, engine: str = "auto", gpu: bool | None = None) -> None:
+    def __init__(
+        self,
+        space: Space,
+        *,
+        approximate: IVF | bool = False,
+        engine: str = "auto",
+        gpu: bool | Sequence[int] | None = None,
+    ) -> None:
         self.space = space
-        self._faiss, self._on_gpu = load_faiss(engine, gpu)
+        if not isinstance(approximate, (IVF, bool)):
+            raise ValueError(f"approximate must be True, False or an IVF, got {approximate!r}")
+        self.approximate = IVF() if approximate is True else approximate or None
+        self._faiss, self._devices = load_faiss(engine, gpu)
         self.engine = "torch" if self._faiss is None else "faiss"
         self.reset()
 
     def reset(self) -> None:
         """Forget the added reference points."""
         self._points: Tensor | None = None
-        self._pool: FaissPool | None = None
+        self._pool: Pool | None = None
 
     @torch.no_grad()
     def add(self, reference: Tensor) -> None:
         """Keep (N, d) reference points, numbered on from those already there, for calls without `reference`."""
-        reference = _points(reference, "reference", self.space)
+        reference = search_points(reference, "reference", self.space)
         if len(reference) == 0:
             raise ValueError("reference holds no points")
         if self._points is None:
@@ -55,14 +78,49 @@ class ExactKNN:
             return
         if reference.shape[1] != self._points.shape[1]:
             raise ValueError(f"points have dimension {reference.shape[1]}, those already added {self._points.shape[1]}")
+        held = len(self._points)
         self._points = torch.cat([self._points, reference.to(self._points.device)])
-        if self._pool is not None:
-            self._pool.add(reference)
+        if self.approximate is not None and not isinstance(self._pool, InvertedFile):
+            self._pool = self._index(self._points)  # there may be enough of them now
+        elif self._pool is not None:
+            self._pool.extend(self._points, held)
 
     def train(self, reference: Tensor) -> None:
         """Replace the reference points (the name that pytorch-metric-learning's InferenceModel calls)."""
         self.reset()
         self.add(reference)
+
+    def save(self, path: str | Path) -> None:
+        """Write the added points, with the metric, its curvature and a checksum, to one safetensors file.
+
+        Args:
+            path: file to write; an old one stays whole until the new one is on disk.
+
+        Raises:
+            ValueError: there are no points.
+            OSError: the file cannot be written.
+        """
+        if self._points is None:
+            raise ValueError("there are no reference points to save: call add() or train() first")
+        save_points(Path(path), self._points, self.space)
+
+    def load(self, path: str | Path) -> None:
+        """Replace the reference points by those that `save` wrote, and index them anew.
+
+        Engine, devices and mode are those of this search, whatever those of the saving one were.
+
+        Args:
+            path: file of `save`.
+
+        Raises:
+            DataError: the file is missing, damaged, or of another metric or curvature; the points stay as they were.
+        """
+        points = load_points(Path(path), self.space)
+        try:
+            check_points(points, "point", self.space)
+        except ValueError as error:
+            raise DataError(f"{path} does not hold points to search: {error}") from error
+        self.train(points)
 
     @torch.no_grad()
     def __call__(
@@ -86,13 +144,13 @@ class ExactKNN:
                 the points available; more queries than references with `ref_includes_query`; no reference at all.
         """
         home = torch.as_tensor(query).device
-        query = _points(query, "query", self.space)
+        query = search_points(query, "query", self.space)
         if reference is None:
             if self._points is None:
                 raise ValueError("no reference points: pass `reference`, or call add() or train() first")
             points, pool = self._points, self._pool
         else:
-            points, pool = _points(reference, "reference", self.space), None
+            points, pool = search_points(reference, "reference", self.space), None
         self._check(query, points, k, ref_includes_query)
         points = points.to(query.device)
         if reference is not None:
@@ -102,7 +160,7 @@ class ExactKNN:
         return distances.to(torch.float64 if double else torch.float32).to(home), indices.to(home)
 
     def _search(
-        self, query: Tensor, points: Tensor, pool: FaissPool | None, k: int, leave_out: bool
+        self, query: Tensor, points: Tensor, pool: Pool | None, k: int, leave_out: bool
     ) -> tuple[Tensor, Tensor]:
         own = torch.arange(len(query), device=query.device) if leave_out else None
         size = min(len(points), 2 * (k + leave_out) + 8)
@@ -110,8 +168,8 @@ class ExactKNN:
             return self._rank(query, points, float64_pool(self.space, query, points, size), k, own)
         candidates, bound = pool.search(query, size)
         distances, indices = self._rank(query, points, candidates, k, own)
-        if size < len(points):
-            unsure = bound >= self.space.score(distances[:, -1], query.double())
+        unsure = bound >= self.space.score(distances[:, -1], query.double())
+        if unsure.any():
             rows = unsure.nonzero().squeeze(1)
             again = float64_pool(self.space, query[rows], points, size)
             distances[rows], indices[rows] = self._rank(
@@ -137,11 +195,15 @@ class ExactKNN:
             distances[rows], indices[rows] = d[:, :k], near.gather(1, order)[:, :k]
         return distances, indices
 
-    def _index(self, points: Tensor) -> FaissPool | None:
-        if self._faiss is None:
+    def _index(self, points: Tensor) -> Pool | None:
+        pool: Pool
+        if self.approximate is not None and self.approximate.lists_for(len(points)):
+            pool = InvertedFile(self.space, self.approximate)
+        elif self._faiss is not None:
+            pool = FaissPool(self.space, self._faiss, self._devices)
+        else:
             return None
-        pool = FaissPool(self.space, self._faiss, self._on_gpu)
-        pool.add(points)
+        pool.extend(points, 0)
         return pool
 
     @staticmethod
@@ -160,7 +222,7 @@ class ExactKNN:
 
 
 class HyperbolicKNN(ExactKNN):
-    """Exact nearest neighbours in the Poincaré ball of curvature -c; see `ExactKNN`.
+    """Nearest neighbours in the Poincaré ball of curvature -c; see `ExactKNN`.
 
     Example:
         >>> import torch
@@ -170,31 +232,51 @@ class HyperbolicKNN(ExactKNN):
         [1, 0, 1]
     """
 
-    def __init__(self, c: float, *, engine: str = "auto", gpu: bool | None = None) -> None:
-        super().__init__(Hyperbolic(c), engine=engine, gpu=gpu)
+    def __init__(
+        self,
+        c: float,
+        *,
+        approximate: IVF | bool = False,
+        engine: str = "auto",
+        gpu: bool | Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(Hyperbolic(c), approximate=approximate, engine=engine, gpu=gpu)
 
 
 class CosineKNN(ExactKNN):
-    """Exact nearest neighbours by ``1 - cos``; see `ExactKNN`."""
+    """Nearest neighbours by ``1 - cos``; see `ExactKNN`."""
 
-    def __init__(self, *, engine: str = "auto", gpu: bool | None = None) -> None:
-        super().__init__(Cosine(), engine=engine, gpu=gpu)
+    def __init__(
+        self, *, approximate: IVF | bool = False, engine: str = "auto", gpu: bool | Sequence[int] | None = None
+    ) -> None:
+        super().__init__(Cosine(), approximate=approximate, engine=engine, gpu=gpu)
 
 
 class EuclideanKNN(ExactKNN):
-    """Exact nearest neighbours by Euclidean distance; see `ExactKNN`."""
+    """Nearest neighbours by Euclidean distance; see `ExactKNN`."""
 
-    def __init__(self, *, engine: str = "auto", gpu: bool | None = None) -> None:
-        super().__init__(Euclidean(), engine=engine, gpu=gpu)
+    def __init__(
+        self, *, approximate: IVF | bool = False, engine: str = "auto", gpu: bool | Sequence[int] | None = None
+    ) -> None:
+        super().__init__(Euclidean(), approximate=approximate, engine=engine, gpu=gpu)
 
 
-def make_knn(metric: str, c: float | None = None, **options: Any) -> ExactKNN:
+def make_knn(
+    metric: str,
+    c: float | None = None,
+    *,
+    approximate: IVF | bool = False,
+    engine: str = "auto",
+    gpu: bool | Sequence[int] | None = None,
+) -> ExactKNN:
     """The searcher of a metric by name.
 
     Args:
         metric: "hyperbolic", "cosine" or "euclidean".
         c: curvature magnitude, needed by "hyperbolic" and not used by the others.
-        options: `engine` and `gpu` of `ExactKNN`.
+        approximate: see `ExactKNN`.
+        engine: see `ExactKNN`.
+        gpu: see `ExactKNN`.
 
     Returns:
         `HyperbolicKNN`, `CosineKNN` or `EuclideanKNN`.
@@ -205,22 +287,9 @@ def make_knn(metric: str, c: float | None = None, **options: Any) -> ExactKNN:
     if metric == "hyperbolic":
         if c is None:
             raise ValueError("metric='hyperbolic' needs the curvature magnitude c of the points' ball, got c=None")
-        return HyperbolicKNN(c, **options)
+        return HyperbolicKNN(c, approximate=approximate, engine=engine, gpu=gpu)
     if metric == "cosine":
-        return CosineKNN(**options)
+        return CosineKNN(approximate=approximate, engine=engine, gpu=gpu)
     if metric == "euclidean":
-        return EuclideanKNN(**options)
+        return EuclideanKNN(approximate=approximate, engine=engine, gpu=gpu)
     raise ValueError(f"metric must be 'hyperbolic', 'cosine' or 'euclidean', got {metric!r}")
-
-
-def _points(x: Tensor, name: str, space: Space) -> Tensor:
-    """Check (N, d) points; the returned tensor is detached and on a device that has float64."""
-    x = torch.as_tensor(x).detach()
-    x = x.cpu() if x.device.type == "mps" else x
-    if x.ndim != 2 or x.shape[1] == 0 or not x.dtype.is_floating_point:
-        raise ValueError(f"{name} must be an (N, d) floating-point tensor, got {tuple(x.shape)} of {x.dtype}")
-    finite = x.isfinite().all(1)
-    if not finite.all():
-        raise ValueError(f"{name} row {int((~finite).nonzero()[0])} is not finite")
-    space.check(x.double(), name)
-    return x

@@ -9,14 +9,24 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from hyperdml.geometry import curvature_of, distance, lift
+from hyperdml.geometry import curvature_of, distance, expmap0, lift, logmap0
 
 
 class Space(Protocol):
-    """What an exact search needs to know about a distance; every tensor comes and goes as float64."""
+    """What a search needs to know about a distance; every tensor comes and goes as float64.
 
-    def check(self, x: Tensor, name: str) -> None:
-        """Raise ValueError for points that do not belong to the space."""
+    Attributes:
+        name: of the metric.
+    """
+
+    name: str
+
+    @property
+    def c(self) -> float | None:
+        """Curvature magnitude of the ball; None for spaces that are none."""
+
+    def check(self, x: Tensor, name: str, first: int = 0) -> None:
+        """Raise ValueError for points that do not belong to the space; `first` is the number of the first row."""
 
     def lift_query(self, x: Tensor) -> Tensor:
         """(N, d) points to (N, w) vectors, to be multiplied with lifted references."""
@@ -30,15 +40,23 @@ class Space(Protocol):
     def score(self, distances: Tensor, query: Tensor) -> Tensor:
         """The inner product of the lifts that belongs to each query's distance: (N,) and (N, d) to (N,)."""
 
+    def flat(self, x: Tensor) -> Tensor:
+        """(N, d) points to vectors of which Euclidean means can be taken, for clustering."""
+
+    def point(self, z: Tensor) -> Tensor:
+        """Points of which `flat` gives (N, d) vectors, for the centres of clusters."""
+
 
 class Hyperbolic:
     """Poincaré ball of curvature -c; the inner product of the lifts is ``-cosh(sqrt(c) d) / c``."""
 
+    name = "hyperbolic"
+
     def __init__(self, c: float) -> None:
-        self.c = curvature_of(c)
+        self.c: float = curvature_of(c)
         self._warned = False
 
-    def check(self, x: Tensor, name: str) -> None:
+    def check(self, x: Tensor, name: str, first: int = 0) -> None:
         """Points inside the ball; warns once when all of them look L2-normalised."""
         norm = torch.linalg.vector_norm(x, dim=-1)
         radius = 1 / math.sqrt(self.c)
@@ -46,7 +64,7 @@ class Hyperbolic:
         if outside.any():
             row = int(outside.nonzero()[0])
             raise ValueError(
-                f"{name} row {row} has norm {float(norm[row]):.6g}, outside the ball of radius {radius:.6g} "
+                f"{name} row {first + row} has norm {float(norm[row]):.6g}, outside the ball of radius {radius:.6g} "
                 f"(1/sqrt(c), c={self.c:g}); map features with ToPoincare first"
             )
         if not self._warned and len(x) > 1 and bool(((norm - 1).abs() < 1e-4).all()):
@@ -55,7 +73,7 @@ class Hyperbolic:
                 f"every {name} point has norm 1: the points were probably L2-normalised before or instead of the map "
                 "into the ball, and hyperbolic distance then ranks exactly like cosine",
                 UserWarning,
-                stacklevel=5,  # the caller of the search
+                stacklevel=6,  # the caller of the search
             )
 
     def lift_query(self, x: Tensor) -> Tensor:
@@ -76,15 +94,26 @@ class Hyperbolic:
         """``-cosh(sqrt(c) d) / c``."""
         return -torch.cosh(math.sqrt(self.c) * distances) / self.c
 
+    def flat(self, x: Tensor) -> Tensor:
+        """Logarithmic map at the origin."""
+        return logmap0(x, self.c)
+
+    def point(self, z: Tensor) -> Tensor:
+        """Exponential map at the origin."""
+        return expmap0(z, self.c)
+
 
 class Cosine:
     """Distance ``1 - cos``; the inner product of the normalised vectors is ``1 - d``."""
 
-    def check(self, x: Tensor, name: str) -> None:
+    name = "cosine"
+    c = None
+
+    def check(self, x: Tensor, name: str, first: int = 0) -> None:
         """No zero vector."""
         zero = (x == 0).all(-1)
         if zero.any():
-            raise ValueError(f"{name} row {int(zero.nonzero()[0])} is the zero vector, which has no direction")
+            raise ValueError(f"{name} row {first + int(zero.nonzero()[0])} is the zero vector, which has no direction")
 
     def lift_query(self, x: Tensor) -> Tensor:
         """Unit vectors."""
@@ -103,11 +132,22 @@ class Cosine:
         """``1 - d``."""
         return 1 - distances
 
+    def flat(self, x: Tensor) -> Tensor:
+        """Unit vectors."""
+        return self.lift_query(x)
+
+    def point(self, z: Tensor) -> Tensor:
+        """The vectors themselves, and for the mean of opposite points, which has no direction, any vector."""
+        return torch.where((z == 0).all(-1, keepdim=True), torch.ones_like(z), z)
+
 
 class Euclidean:
     """Distance ``|x - y|``; the inner product of ``(2x, -1)`` and ``(y, |y|^2)`` is ``|x|^2 - d^2``."""
 
-    def check(self, x: Tensor, name: str) -> None:
+    name = "euclidean"
+    c = None
+
+    def check(self, x: Tensor, name: str, first: int = 0) -> None:
         """Every finite vector will do."""
 
     def lift_query(self, x: Tensor) -> Tensor:
@@ -125,3 +165,11 @@ class Euclidean:
     def score(self, distances: Tensor, query: Tensor) -> Tensor:
         """``|x|^2 - d^2``."""
         return (query * query).sum(-1) - distances * distances
+
+    def flat(self, x: Tensor) -> Tensor:
+        """The points themselves."""
+        return x
+
+    def point(self, z: Tensor) -> Tensor:
+        """The vectors themselves."""
+        return z

@@ -132,7 +132,7 @@ class Taxonomy(Readers, Queries):
 
     def to_networkx(self) -> Any:
         """A networkx graph with an edge from each parent to each child, nodes in order with their `index`."""
-        import networkx as nx  # type: ignore[import-untyped]
+        import networkx as nx
 
         graph = nx.DiGraph()
         graph.add_nodes_from((name, {"index": node}) for node, name in enumerate(self.names))

@@ -9,8 +9,10 @@ import torch
 from synthetic import tree_points
 
 import hyperdml.neighbors.knn as knn_module
-from hyperdml.errors import EnvironmentProblem
+from hyperdml.errors import DataError, EnvironmentProblem
 from hyperdml.neighbors import CosineKNN, EuclideanKNN, HyperbolicKNN, make_knn
+from hyperdml.neighbors.pool import FaissPool, load_faiss
+from hyperdml.neighbors.spaces import Hyperbolic
 
 C = 0.1
 ENGINES = ["faiss", "torch"]
@@ -264,10 +266,117 @@ def test_gpu_asked_of_a_machine_without(monkeypatch):
     import faiss
 
     monkeypatch.setattr(faiss, "get_num_gpus", lambda: 0)
-    with pytest.raises(EnvironmentProblem, match="sees no GPU"):
-        HyperbolicKNN(C, gpu=True)
-    with pytest.raises(ValueError, match="query's device"):
-        HyperbolicKNN(C, engine="torch", gpu=True)
+    for gpu in (True, [0], (1, 2)):
+        with pytest.raises(EnvironmentProblem, match="sees no GPU"):
+            HyperbolicKNN(C, gpu=gpu)
+        with pytest.raises(ValueError, match="query's device"):
+            HyperbolicKNN(C, engine="torch", gpu=gpu)
+
+
+def test_which_gpus_share_the_index(monkeypatch):
+    import faiss
+
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 3)
+    for gpu, expected in ((None, [0, 1, 2]), (True, [0, 1, 2]), (False, [None]), ((2, 0), [2, 0])):
+        assert list(load_faiss("auto", gpu)[1]) == expected
+    with pytest.raises(EnvironmentProblem, match=r"FAISS sees 3 GPUs, numbered from 0: no \[3, 7\]"):
+        load_faiss("auto", [7, 1, 3])
+    for gpu in ([], [1, 1]):
+        with pytest.raises(ValueError, match="one or more GPUs, each once"):
+            load_faiss("auto", gpu)
+
+
+@pytest.mark.parametrize("parts", [2, 3, 5])
+@pytest.mark.parametrize("metric", METRICS)
+def test_shares_on_several_devices_give_the_same_result(metric, parts):
+    """Parts on the CPU, by the code that shares an index out over GPUs; points come in two additions."""
+    x = tree_points(403, 24, spread=True, seed=6)[0]
+    whole, shared = (make_knn(metric, C, engine="faiss", gpu=False) for _ in range(2))
+    shared._devices = (None,) * parts
+    for knn in (whole, shared):
+        knn.add(x[:290])
+        knn.add(x[290:])
+    assert [len(rows) for rows in shared._pool.rows] == [part.ntotal for part in shared._pool.parts]
+    for k in (1, 10, 402):
+        expected, found = (knn(x, k, ref_includes_query=True) for knn in (whole, shared))
+        assert torch.equal(found[1], expected[1])
+        assert torch.equal(found[0], expected[0])
+
+
+def test_pool_of_shares_has_the_bound_of_a_whole_one():
+    import faiss
+
+    x = tree_points(200, 8, spread=True)[0]
+    whole, shared = FaissPool(Hyperbolic(C), faiss, (None,)), FaissPool(Hyperbolic(C), faiss, (None, None, None))
+    for pool in (whole, shared):
+        pool.extend(x, 0)
+    torch.testing.assert_close(whole.search(x, 20)[1], shared.search(x, 20)[1], rtol=1e-6, atol=0)
+    assert (shared.search(x, 200)[1] == -math.inf).all()  # nothing lies outside
+    few = FaissPool(Hyperbolic(C), faiss, (None,) * 4)  # more parts than points
+    few.extend(x[:3], 0)
+    assert few.search(x, 3)[0].sort(dim=1).values.tolist() == [[0, 1, 2]] * 200
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("metric", METRICS)
+def test_saved_points_give_the_same_neighbours(metric, dtype, tmp_path):
+    x = tree_points(120, 8, spread=True)[0].to(dtype)
+    knn = make_knn(metric, C)
+    knn.train(x)
+    knn.save(tmp_path / "points.safetensors")
+    fresh = make_knn(metric, C, engine="torch")
+    fresh.train(x[:5])
+    fresh.load(str(tmp_path / "points.safetensors"))
+    expected, found = knn(x[:9], 4), fresh(x[:9], 4)
+    assert torch.equal(found[1], expected[1])
+    assert torch.equal(found[0], expected[0])
+    fresh.add(x[:2])
+    assert fresh(x[:9], 122)[1].max() == 121
+
+
+def test_a_file_of_another_search_is_refused(tmp_path):
+    x = tree_points(30, 4, spread=True)[0] * 0.1
+    path = tmp_path / "points"
+    knn = HyperbolicKNN(C)
+    with pytest.raises(ValueError, match="no reference points to save"):
+        knn.save(path)
+    assert list(tmp_path.iterdir()) == []
+    knn.train(x)
+    knn.save(path)
+    for other, name in ((HyperbolicKNN(1.0), r"hyperbolic \(c=1.0\)"), (CosineKNN(), "cosine")):
+        other.train(x[:3])
+        with pytest.raises(DataError, match=rf"points was saved by a hyperbolic \(c=0.1\) search, this one is {name}"):
+            other.load(path)
+        assert other(x, 3)[1].shape == (30, 3)  # its points are still there
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "bit", "foreign", "json", "outside"])
+def test_a_damaged_file_is_refused(damage, tmp_path):
+    from safetensors.torch import save_file
+
+    path = tmp_path / "points.safetensors"
+    knn = HyperbolicKNN(C)
+    knn.train(tree_points(30, 4, spread=True)[0])
+    if damage == "outside":
+        knn._points = knn._points * 9
+    knn.save(path)
+    content = bytearray(path.read_bytes())
+    if damage == "missing":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(content[:-7])
+    elif damage == "bit":
+        content[-1] ^= 1
+        path.write_bytes(content)
+    elif damage == "foreign":
+        save_file({"points": torch.zeros(3, 3)}, path)
+    elif damage == "json":
+        save_file({"points": torch.zeros(3, 3)}, path, metadata={"hyperdml": "[1]"})
+    fresh = HyperbolicKNN(C)
+    fresh.train(torch.zeros(2, 4))
+    with pytest.raises(DataError, match=r"points\.safetensors"):
+        fresh.load(path)
+    assert fresh(torch.zeros(1, 4), 2)[1].tolist() == [[0, 1]]
 
 
 @pytest.mark.gpu
@@ -282,3 +391,15 @@ def test_gpu_equals_cpu(engine):
         assert indices.is_cuda
         assert torch.equal(indices.cpu(), expected[1])
         torch.testing.assert_close(distances.cpu(), expected[0])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("gpu", [True, [0]])
+def test_index_shared_out_over_gpus_equals_cpu(gpu):
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    x = tree_points(6000, 64, spread=True)[0]
+    shared = HyperbolicKNN(C, engine="faiss", gpu=gpu)
+    shared.add(x[:4000])
+    shared.add(x[4000:])
+    assert torch.equal(shared(x[:100], 10)[1], HyperbolicKNN(C, gpu=False)(x[:100], 10, x)[1])

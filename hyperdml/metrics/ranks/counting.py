@@ -7,11 +7,10 @@ computed again in float64 first.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from hyperdml.metrics.ranks.goals import Bounds, Goal
 from hyperdml.metrics.ranks.nearest_positive import Items, pair_distances
+from hyperdml.metrics.ranks.shared_setting import SharedSetting
 from hyperdml.metrics.ranks.symmetric_score import SymmetricScore
 
 _DENSE = 32  # a block of which more than 1 / _DENSE is undecided is computed again in float64
@@ -70,7 +70,7 @@ class Counter:
                 self._stripe(rows)
             return self.counts
         # stripes shorten where the set is compared with itself: the long ones come first
-        with _single_threaded_blas(), ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        with _ONE_THREAD.held(), ThreadPoolExecutor(torch.get_num_threads()) as pool:
             list(pool.map(self._compiled_stripe(self.compiled), stripes))
         return self.counts
 
@@ -214,6 +214,9 @@ def _load(engine: str, entries: int) -> Any:
         return None
 
 
-def _single_threaded_blas() -> contextlib.AbstractContextManager[Any]:
-    """Every stripe multiplies on its own thread."""
-    return importlib.import_module("threadpoolctl").threadpool_limits(1, "blas")
+def _single_threaded_blas() -> Callable[[], None]:
+    limits = importlib.import_module("threadpoolctl").threadpool_limits(1, "blas")
+    return limits.restore_original_limits  # type: ignore[no-any-return]
+
+
+_ONE_THREAD = SharedSetting(_single_threaded_blas)  # every stripe multiplies on its own thread

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,9 +14,10 @@ from hyperdml.metrics.labels import Labels
 from hyperdml.metrics.ranks.counting import Counter
 from hyperdml.metrics.ranks.goals import Goal
 from hyperdml.metrics.ranks.nearest_positive import Items, nearest_positives
+from hyperdml.metrics.ranks.shared_setting import SharedSetting
 from hyperdml.metrics.ranks.symmetric_score import SymmetricScore, coincidences
 from hyperdml.neighbors import make_knn
-from hyperdml.neighbors.knn import _points
+from hyperdml.neighbors.points import search_points
 
 _ENGINES = ("auto", "numba", "torch")
 
@@ -76,9 +78,9 @@ def first_positive_rank(
     if engine == "numba" and home.type == "cuda":
         raise ValueError("engine='numba' works on the CPU, but the embeddings lie on a GPU; use engine='torch'")
     space = make_knn(metric, c, engine="torch").space
-    query = _points(sets.query, "embeddings", space)
+    query = search_points(sets.query, "embeddings", space)
     one_set = sets.reference is sets.query
-    gallery = query if one_set else _points(sets.reference, "reference", space).to(query.device)
+    gallery = query if one_set else search_points(sets.reference, "reference", space).to(query.device)
     if gallery.shape[1] != query.shape[1]:
         raise ValueError(f"embeddings have dimension {query.shape[1]}, reference {gallery.shape[1]}")
     names, among = (x.to(query.device) for x in (sets.query_labels, sets.reference_labels))
@@ -123,10 +125,14 @@ def _ranks(
 @contextlib.contextmanager
 def _full_precision(device: torch.device) -> Iterator[None]:
     """Float32 products keep their digits, whatever the caller allows: no TF32, no bfloat16, no autocast."""
+    with _PRECISION.held(), torch.autocast(device.type, enabled=False):
+        yield
+
+
+def _highest_precision() -> Callable[[], None]:
     allowed = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(allowed)
+    return partial(torch.set_float32_matmul_precision, allowed)
+
+
+_PRECISION = SharedSetting(_highest_precision)

@@ -15,6 +15,7 @@ _PRODUCT = 2_000_000  # entries of a matrix product, 16 MB in float64: many rows
 _BLOCK = 1_000_000  # entries of a block of rankings: few enough at once that memory is reused, which halves the time
 # exact search costs about 2 us a neighbour, ranking everything 15 to 20 ns an item (both at d = 128, one thread)
 _ITEMS_PER_NEIGHBOUR = 100
+_ROUNDED = 1 + 2.0**-32  # a product is at most so much more than |q||v|, for lifts of up to 2^20 numbers
 _KEY_BITS = 62  # of a sorting key: the scaled score above, the item's index below
 
 
@@ -66,7 +67,9 @@ def full_rankings(
     step = max(1, _BLOCK // len(gallery))
     for block in torch.arange(len(points), device=points.device).split(max(1, _PRODUCT // len(gallery))):
         query = space.lift_query(points[block])
-        exponent = torch.frexp(torch.linalg.vector_norm(query, dim=1, keepdim=True) * longest).exponent
+        # a product of parallel lifts, as every unit vector has with itself, may be rounded to more than |q||v|
+        most = torch.linalg.vector_norm(query, dim=1, keepdim=True) * longest * _ROUNDED
+        exponent = torch.frexp(most).exponent
         # a power of two, so that scaling adds no error; the nearest item gets the smallest key
         scaled = torch.ldexp(-query, digits - 1 - exponent)
         middle = torch.full((), 2.0 ** (digits - 1), dtype=torch.float64, device=points.device)
