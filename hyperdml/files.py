@@ -32,8 +32,10 @@ def write_atomic(path: Path, data: bytes) -> None:
         os.chmod(name, 0o666 & ~mask)
         os.replace(name, path)
         _flush_folder(path.parent)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # a full disk does not say of which file
+            error.filename = str(path)
         raise
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ def build_app() -> App:
         version=lambda: version("hyperdml"),
         help_format="markdown",
         result_action="return_none",
+        suppress_keyboard_interrupt=False,
     )
     app.command(train, name="train")
     app.command(resume, name="resume")
@@ -59,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: words after the program name; None takes those of the process.
     """
+    # a name that the terminal's encoding cannot hold is shown escaped, instead of ending the command
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(arguments))
 
 
@@ -77,11 +82,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # the reader of our output (head, less) is gone; Python must not complain while it closes stdout
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except MemoryError:
+        return _fail("out of memory", 5)
     except OSError as error:
         return _fail(str(error), 5)
     return 0
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"hyperdml: error: {' '.join(message.split()) if code == 2 else message}", file=sys.stderr)
+    from hyperdml.data.image_files import printable
+
+    lines = [" ".join(message.split())] if code == 2 else message.split("\n")
+    print("hyperdml: error:", "\n".join(map(printable, lines)), file=sys.stderr)
     return code

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from hyperdml.cli.output import Json, print_json
-from hyperdml.cli.sources import Reading, embed
+from hyperdml.cli.sources import Reading, check_out, embed
 from hyperdml.errors import ConfigError
 
 
@@ -36,20 +35,19 @@ def embed_images(
         reading: how images are read.
         json: print one JSON object.
     """
-    from hyperdml.data.image_files import printable
     from hyperdml.models.embed_shards import discard
 
     if out.suffix != ".safetensors":
         raise ConfigError(f"--out must end in .safetensors, got {out}")
+    check_out(out)
+    if out.exists():
+        raise ConfigError(f"--out: {out} exists; choose another file, or remove it")
     if not out.parent.is_dir():
         raise ConfigError(f"--out: there is no folder {out.parent}")
     parts = out.with_name(f"{out.name}.parts")
     found = embed(model, images, reading, parts)
     found.set.save(out)
     discard(parts)
-    done = "replaced" if reading.broken == "replace" else "left out"
-    for path, reason in found.broken:
-        print(f"hyperdml: {done}: {printable(path)}: {reason}", file=sys.stderr)
     classes = len(found.set.class_names) or None
     if json:
         print_json(

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from hyperdml.cli.output import Json, print_json
-from hyperdml.cli.sources import Reading, embeddings_of
+from hyperdml.cli.sources import Reading, check_out, data_errors, embeddings_of
 from hyperdml.errors import ConfigError
 
 if TYPE_CHECKING:
     from hyperdml.data import EmbeddingSet
     from hyperdml.index import HyperbolicIndex
+
+_EXPORTED = 10  # results that an export's rule is measured for, unless there are fewer items
 
 
 def build_index(
@@ -40,7 +42,7 @@ def build_index(
 
     Args:
         source: file of embeddings, run, folder of images, or (with --export) an index.
-        out: folder of the index to write; must not exist, unless --add is given.
+        out: folder of the index to write; must be new or empty, unless --add is given.
         model: run or model that embeds the images; only for a folder of images.
         add: add to the index in --out.
         approximate: search an inverted file instead of everything: faster for a million items, and misses about one
@@ -50,24 +52,25 @@ def build_index(
         json: print one JSON object.
     """
     from hyperdml.index import HyperbolicIndex, export_index, is_index
+    from hyperdml.training.settings import settings_errors
 
-    if out is None and export is None:
-        raise ConfigError("name the folder of the index with --out INDEX, or of its export with --export FOLDER")
-    if add and out is None:
-        raise ConfigError("--add needs --out INDEX, the index to add to")
+    _check(source, out, model, add, approximate, export)
     if is_index(source):
-        if out is not None:
-            raise ConfigError(f"{source} is an index already: leave out --out")
         index = HyperbolicIndex.load(source)
+    elif add and out is not None:
+        index = HyperbolicIndex.load(out)
+        _extend(index, embeddings_of(source, model, reading))
     else:
-        if out is not None and not add and out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise ConfigError(f"{out} exists and is not empty; choose another --out, or add to it with --add")
         items = embeddings_of(source, model, reading)
-        index = _extended(HyperbolicIndex.load(out), items) if add and out else _built(items, approximate)
-        if out is not None:
-            index.save(out)
+        with data_errors(source):
+            index = _built(items, approximate)
+    if export is not None and len(index) < 2:
+        raise ConfigError(f"--export needs at least two items, {source} gives {len(index)}")
+    if out is not None:
+        index.save(out)
     if export is not None:
-        export_index(index, export)
+        with settings_errors("--export"):
+            export_index(index, export, k=min(_EXPORTED, len(index) - 1))
     if json:
         record = {"index": str(out or source), "items": len(index), "dimension": index.dimension, "c": index.c}
         print_json(record | {"model": index.model, "export": None if export is None else str(export)})
@@ -76,6 +79,31 @@ def build_index(
         print(f"{out}: {len(index)} items, {index.dimension} dimensions, c = {index.c:g}")
     if export is not None:
         print(f"{export}: export of {len(index)} items; its README.md says how to search it")
+
+
+def _check(
+    source: Path, out: Path | None, model: Path | None, add: bool, approximate: bool, export: Path | None
+) -> None:
+    """Everything that can be known before a folder is embedded, which can take hours."""
+    from hyperdml.index import is_index
+    from hyperdml.index.folder import refuse_foreign, refuse_occupied
+
+    if out is None and export is None:
+        raise ConfigError("name the folder of the index with --out INDEX, or of its export with --export FOLDER")
+    if add and out is None:
+        raise ConfigError("--add needs --out INDEX, the index to add to")
+    if approximate and (add or is_index(source)):
+        raise ConfigError("--approximate is chosen when an index is built; leave it out")
+    if is_index(source) and (out is not None or model is not None):
+        raise ConfigError(f"{source} is an index already: leave out --out and --model")
+    if out is not None:
+        check_out(out)
+        if not add:
+            if is_index(out):
+                raise ConfigError(f"{out} holds an index already; choose another --out, or add to it with --add")
+            refuse_foreign(out)
+    if export is not None:
+        refuse_occupied(export)
 
 
 def _built(items: EmbeddingSet, approximate: bool) -> HyperbolicIndex:
@@ -92,7 +120,7 @@ def _built(items: EmbeddingSet, approximate: bool) -> HyperbolicIndex:
     )
 
 
-def _extended(index: HyperbolicIndex, items: EmbeddingSet) -> HyperbolicIndex:
+def _extend(index: HyperbolicIndex, items: EmbeddingSet) -> None:
     from hyperdml.training.settings import settings_errors
 
     if items.c != index.c:
@@ -101,11 +129,11 @@ def _extended(index: HyperbolicIndex, items: EmbeddingSet) -> HyperbolicIndex:
         raise ConfigError("the new items were embedded by another model than those of the index")
     if items.ids is None:
         raise ConfigError("the new items have no names; only embeddings of images can be added (hyperdml embed)")
-    if items.root != index.info["root"]:
-        raise ConfigError(f"the new items are named below {items.root}, those of the index below {index.info['root']}")
+    root = index.info.get("root")
+    if items.root != root:
+        raise ConfigError(f"the new items are named below {items.root}, those of the index below {root}")
     with settings_errors("--add"):
         index.add(items.points, items.ids, _metadata(items))
-    return index
 
 
 def _metadata(items: EmbeddingSet) -> list[dict[str, str]] | None:

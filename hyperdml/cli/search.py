@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from hyperdml.cli.output import Json, print_json
-from hyperdml.cli.sources import Reading, embeddings_of, is_embeddings
+from hyperdml.cli.sources import Reading, data_errors, embeddings_of, is_embeddings, model_of
 from hyperdml.errors import ConfigError
 from hyperdml.files import write_atomic
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hyperdml.index import HyperbolicIndex
     from hyperdml.viz import ShownItem
 
+_FOUND = 10  # results per query
 _SHOWN = 500  # queries on a page of 30 MB
 
 
@@ -28,7 +29,7 @@ def search(
     query: Path,
     /,
     *,
-    k: Annotated[int, Parameter(name=["--k", "-k"])] = 10,
+    k: Annotated[int | None, Parameter(name=["--k", "-k"])] = None,
     model: Path | None = None,
     images: Path | None = None,
     html: Path | None = None,
@@ -46,25 +47,33 @@ def search(
     Args:
         index: folder that `hyperdml index` wrote.
         query: image, folder of images, run, or file of embeddings.
-        k: results per query.
+        k: results per query; by default 10, or as many as there are.
         model: run or model that made the index, if it is no longer where it was.
-        images: folder of the indexed images, if it is no longer where it was; for --html.
+        images: folder of the indexed images, if it is no longer where it was.
         html: page to write, with the images of queries and results.
         reading: how images are read.
         json: print one JSON object.
     """
     from hyperdml.index import HyperbolicIndex
 
-    if k < 1:
+    if k is not None and k < 1:
         raise ConfigError(f"-k must be at least 1, got {k}")
-    if html is not None and not html.parent.is_dir():
-        raise ConfigError(f"--html: there is no folder {html.parent}")
+    if html is not None:
+        _check_page(html, query)
     found = HyperbolicIndex.load(index)
+    if k is not None and k > len(found):
+        raise _too_many(k, index, found)
     items = _queries(found, index, query, model, reading)
-    own = _own(items, found)
-    if k > len(found) - any(name is not None for name in own):
-        raise ConfigError(f"-k {k} asks for more items than there are to find: {index} holds {len(found)}")
-    result = found.search(items.points, k, without=own)
+    if html is not None:
+        _check_count(len(items))
+    root = _text(found, "root") if images is None else str(images.resolve())
+    own = _own(items, found, root)
+    available = len(found) - any(name is not None for name in own)
+    wanted = min(_FOUND, available) if k is None else k
+    if not 1 <= wanted <= available:
+        raise _too_many(wanted, index, found)
+    with data_errors(query):
+        result = found.search(items.points, wanted, without=own)
     records = [
         {
             "query": name,
@@ -78,36 +87,72 @@ def search(
         )
     ]
     if html is not None:
-        page = _page(records, items, own, found, index, images)
-        write_atomic(html, page.encode())
+        write_atomic(html, _page(records, items, own, found, index, root).encode())
     if json:
         print_json({"index": str(index), "items": len(found), "metric": found.metric, "c": found.c, "queries": records})
     elif html is not None:
-        print(f"{len(records)} queries written to {html}")
+        print(f"{len(records)} {'query' if len(records) == 1 else 'queries'} written to {html}")
     else:
         _print(records)
 
 
 def _queries(found: HyperbolicIndex, index: Path, query: Path, model: Path | None, reading: Reading) -> EmbeddingSet:
     """The queries as points of the index's ball, by the index's model."""
-    if model is None and not is_embeddings(query) and found.info.get("model_folder"):
-        model = Path(found.info["model_folder"])
-        if not model.is_dir():
-            raise ConfigError(f"the model of {index} is no longer in {model}; say where it is with --model")
-    size = reading.size or found.info.get("image_size")
-    items = embeddings_of(query, model, replace(reading, size=size))
+    from hyperdml.models import model_hash
+
+    if not is_embeddings(query) and query.exists():
+        home = _text(found, "model_folder")
+        if model is None and home is not None:
+            model = Path(home)
+            if not model.is_dir():
+                raise ConfigError(f"the model of {index} is no longer in {model}; say where it is with --model")
+        if model is not None:  # before the images are embedded, which can take hours
+            _same_model(found, index, model_hash(model_of(model)))
+    if reading.size is None and isinstance(size := found.info.get("image_size"), int):
+        reading = replace(reading, size=size)
+    items = embeddings_of(query, model, reading)
     if items.c != found.c:
         raise ConfigError(f"the queries lie in a ball of c = {items.c!r}, {index} in one of c = {found.c!r}")
     if items.points.shape[1] != found.dimension:
         raise ConfigError(f"the queries have {items.points.shape[1]} dimensions, {index} has {found.dimension}")
-    if None not in (items.model, found.model) and items.model != found.model:
-        raise ConfigError(f"{index} was made by another model than the queries; name its model with --model")
+    _same_model(found, index, items.model)
     return items
 
 
-def _own(items: EmbeddingSet, found: HyperbolicIndex) -> list[str | int | None]:
+def _same_model(found: HyperbolicIndex, index: Path, model: str | None) -> None:
+    if None not in (model, found.model) and model != found.model:
+        raise ConfigError(f"{index} was made by another model than the queries; name its model with --model")
+
+
+def _text(found: HyperbolicIndex, fact: str) -> str | None:
+    """A fact about the index that this command line writes as text; others may write what they like."""
+    value = found.info.get(fact)
+    return value if isinstance(value, str) else None
+
+
+def _too_many(k: int, index: Path, found: HyperbolicIndex) -> ConfigError:
+    return ConfigError(f"-k {k} asks for more items than there are to find: {index} holds {len(found)}")
+
+
+def _check_page(html: Path, query: Path) -> None:
+    """See that the page can be written, as far as this is known before images are embedded."""
+    from hyperdml.data import list_images
+
+    if not html.parent.is_dir():
+        raise ConfigError(f"--html: there is no folder {html.parent}")
+    if html.is_dir():
+        raise ConfigError(f"--html: {html} is a folder, not a file to write")
+    if not is_embeddings(query) and query.is_dir():
+        _check_count(len(list_images(query)))
+
+
+def _check_count(queries: int) -> None:
+    if queries > _SHOWN:
+        raise ConfigError(f"--html shows at most {_SHOWN} queries on a page, got {queries}; use --json")
+
+
+def _own(items: EmbeddingSet, found: HyperbolicIndex, root: str | None) -> list[str | int | None]:
     """The id of each query in the index, if it is there: what it must not find."""
-    root = found.info.get("root")
     if items.ids is None or items.root is None or root is None:
         return [None] * len(items)
     # the query may be one image of a class, the index one of the whole folder: whole paths are compared
@@ -136,14 +181,11 @@ def _page(
     own: Sequence[str | int | None],
     found: HyperbolicIndex,
     index: Path,
-    images: Path | None,
+    root: str | None,
 ) -> str:
     """Queries and results with their images."""
     from hyperdml.viz import ShownItem, search_page
 
-    if len(records) > _SHOWN:
-        raise ConfigError(f"--html shows at most {_SHOWN} queries on a page, got {len(records)}; use --json")
-    root = images or found.info.get("root")
     classes: Sequence[str | None] = items.class_of_items() or [None] * len(items)
     queries, hits = [], []
     for record, known, name in zip(records, classes, own, strict=True):
@@ -155,7 +197,7 @@ def _page(
     return search_page(title, queries, hits, c=found.c, metric=found.metric, count=len(found))
 
 
-def _shown(hit: dict[str, Any], root: Path | str | None) -> ShownItem:
+def _shown(hit: dict[str, Any], root: str | None) -> ShownItem:
     from hyperdml.viz import ShownItem
 
     more = dict(hit["metadata"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from hyperdml.errors import ConfigError, DataError
+from hyperdml.errors import ConfigError, DataError, EnvironmentProblem
 
 if TYPE_CHECKING:
     from hyperdml.data import EmbeddingSet
@@ -58,7 +59,7 @@ def is_embeddings(path: Path) -> bool:
 
 
 def embed(model: Path, images: Path, reading: Reading, parts: Path | None = None) -> FolderEmbeddings:
-    """Embed images with a progress bar on standard error.
+    """Embed images with a progress bar on standard error, and list those there that could not be read.
 
     Args:
         model: model or run.
@@ -69,25 +70,38 @@ def embed(model: Path, images: Path, reading: Reading, parts: Path | None = None
     Raises:
         ConfigError: the device does not exist here, or a number is out of range.
         DataError: see `embed_folder`.
+        EnvironmentProblem: the memory is too small.
     """
+    import torch
+
+    from hyperdml.data.image_files import printable
     from hyperdml.models.embed_folder import embed_folder
     from hyperdml.training.environment import resolve_device
 
     for name, value in (("--batch-size", reading.batch_size), ("--workers", reading.workers), ("--size", reading.size)):
         if value is not None and value < 1:
             raise ConfigError(f"{name} must be at least 1, got {value}")
-    with progress_of(f"embedding {images.name}") as progress:
-        return embed_folder(
-            model_of(model),
-            images,
-            size=reading.size,
-            batch_size=reading.batch_size,
-            device=resolve_device(reading.device),
-            workers=reading.workers,
-            broken=reading.broken,
-            resume=parts,
-            progress=progress,
-        )
+    try:
+        with progress_of(f"embedding {printable(images.resolve().name)}") as progress:
+            found = embed_folder(
+                model_of(model),
+                images,
+                size=reading.size,
+                batch_size=reading.batch_size,
+                device=resolve_device(reading.device),
+                workers=reading.workers,
+                broken=reading.broken,
+                resume=parts,
+                progress=progress,
+            )
+    except (MemoryError, torch.OutOfMemoryError):
+        raise EnvironmentProblem(
+            f"not enough memory for batches of {reading.batch_size} images; lower --batch-size or --size"
+        ) from None
+    done = "replaced" if reading.broken == "replace" else "left out"
+    for path, reason in found.broken:
+        print(f"hyperdml: {done}: {printable(path)}: {reason}", file=sys.stderr)
+    return found
 
 
 def embeddings_of(source: Path, model: Path | None, reading: Reading) -> EmbeddingSet:
@@ -115,6 +129,29 @@ def embeddings_of(source: Path, model: Path | None, reading: Reading) -> Embeddi
     if model is not None and stored.model not in (None, model_hash(model_of(model))):
         raise ConfigError(f"the embeddings of {source} were not made by {model}; leave out --model or embed again")
     return stored
+
+
+def check_out(out: Path) -> None:
+    """See that what is written to --out can be read again.
+
+    Raises:
+        ConfigError: the path is not UTF-8, which safetensors cannot open.
+    """
+    try:
+        str(out.resolve()).encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"--out: the path {out} is not UTF-8, and safetensors opens no others") from None
+
+
+@contextmanager
+def data_errors(source: Path) -> Iterator[None]:
+    """Turn ValueErrors about points and names that were read from a file into a `DataError` that names the file."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise DataError(f"{source}: {error}") from error
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from hyperdml.errors import DataError
 from hyperdml.files import write_atomic
+from hyperdml.geometry import curvature_of
 
 EMBEDDINGS = "embeddings.safetensors"
 """Name of the file in a run folder."""
@@ -40,6 +42,10 @@ class EmbeddingSet:
         model: hash of the model (`hyperdml.models.model_hash`), or None.
         model_folder: where the model was, or None.
         image_size: side in pixels of the images as the model saw them, or None.
+
+    Raises:
+        ValueError: points that are no (N, d) floating-point numbers, c not positive, other numbers of labels, levels,
+            level names or ids, a label without a class name where there are any, or an id twice.
     """
 
     points: Tensor
@@ -55,6 +61,31 @@ class EmbeddingSet:
     model: str | None = None
     model_folder: str | None = None
     image_size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.points.ndim != 2 or not self.points.dtype.is_floating_point:
+            raise ValueError(
+                f"points must be (N, d) floating-point numbers, got {tuple(self.points.shape)} of {self.points.dtype}"
+            )
+        curvature_of(self.c)
+        for name, found, ndim in (("labels", self.labels, 1), ("levels", self.levels, 2)):
+            if found is not None and (found.ndim != ndim or len(found) != len(self)):
+                raise ValueError(f"{name} must have one row per point, got {tuple(found.shape)} for {len(self)} points")
+        if self.level_names and self.levels is not None and len(self.level_names) != self.levels.shape[1]:
+            raise ValueError(f"there are {self.levels.shape[1]} levels and {len(self.level_names)} names of levels")
+        if self.class_names and self.labels is not None:
+            nameless = (self.labels < 0) | (self.labels >= len(self.class_names))
+            if nameless.any():
+                row = int(nameless.nonzero()[0])
+                raise ValueError(
+                    f"label {int(self.labels[row])} of row {row} is none of the {len(self.class_names)} class names"
+                )
+        if self.ids is not None:
+            if len(self.ids) != len(self):
+                raise ValueError(f"there are {len(self)} points and {len(self.ids)} ids")
+            if len(set(self.ids)) < len(self):
+                twice = next(name for name, times in Counter(self.ids).items() if times > 1)
+                raise ValueError(f"id {twice!r} occurs twice")
 
     def __len__(self) -> int:
         return len(self.points)
@@ -83,7 +114,7 @@ class EmbeddingSet:
             tensors["ids"] = torch.frombuffer(bytearray(json.dumps(self.ids).encode()), dtype=torch.uint8)
         meta = {
             "format": _FORMAT,
-            "c": repr(self.c),
+            "c": repr(float(self.c)),  # NumPy's own floats say more than their digits
             "ks": json.dumps(self.ks),
             "class_names": json.dumps(self.class_names),
             "level_names": json.dumps(self.level_names),

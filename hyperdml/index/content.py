@@ -140,6 +140,17 @@ def as_info(info: Mapping[str, Any] | None) -> dict[str, Any]:
     return plain
 
 
+def as_model(model: str | None) -> str | None:
+    """The hash of a model, as a manifest can hold it.
+
+    Raises:
+        ValueError: neither None nor a string that UTF-8 can hold.
+    """
+    if model is not None and not (isinstance(model, str) and model.isprintable()):
+        raise ValueError(f"model must be the hash of a model as a string, got {model!r}")
+    return model
+
+
 def _object(value: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise ValueError(f"{name} must be a mapping with string keys, got {value!r}")

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hyperdml.errors import ConfigError
 from hyperdml.files import write_atomic
 from hyperdml.geometry import Curvature, distance
+from hyperdml.index.folder import refuse_occupied
 from hyperdml.index.index import HyperbolicIndex
 from hyperdml.neighbors.knn import HyperbolicKNN
 
@@ -83,8 +83,7 @@ def export_index(index: HyperbolicIndex, folder: Path | str, *, k: int = 10) -> 
     folder = Path(folder)
     if index.metric != "hyperbolic":
         raise ValueError(f"only an index by hyperbolic distance needs an export, got {index.metric!r}")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(f"{folder} exists and is not empty; choose another folder")
+    refuse_occupied(folder)
     vectors = index.points.float()
     rim = index.c * vectors.double().square().sum(1) >= 1
     if rim.any():
@@ -173,7 +172,7 @@ To find the {k} nearest of a query point q (a point of the same ball, from the s
 1. Ask the database for the {candidates} nearest vectors by Euclidean distance, with their vectors.
 2. Compute the hyperbolic distance of each, in float64:
    {distance}
-3. Sort by it and keep the first {k}. In Python: `hyperdml.neighbors.rerank_exact(q, vectors, c={c!r}, k={k})`.
+3. Sort by it and keep the first {k}. In Python: `hyperdml.index.rerank_exact(q, vectors, c={c!r}, k={k})`.
 
 On {sample} items of this index as queries, the {k} nearest by hyperbolic distance lay among the first {needed_median}
 by Euclidean distance at the median, and at most among the first {needed_at_most}; step 1 asks for twice that many.

@@ -54,8 +54,6 @@ def write_index(folder: Path, content: IndexContent, expected: str | None, repla
         DataError: the folder is a file, or the manifest there is damaged.
         OSError: the disk does not take it; the index that was there is kept.
     """
-    if folder.exists() and not folder.is_dir():
-        raise DataError(f"{folder} is a file, not a folder for an index")
     refuse_foreign(folder)
     parts = {
         "points": _points_file(content),

@@ -27,11 +27,24 @@ def refuse_foreign(folder: Path) -> None:
 
     Raises:
         ConfigError: it holds something else; the message names it.
+        DataError: it is a file.
     """
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder} is a file, not a folder for an index")
     if folder.is_dir() and not is_index(folder):
         foreign = sorted(path.name for path in folder.iterdir() if not _is_ours(path.name))
         if foreign:
             raise ConfigError(f"{folder} is not the folder of an index: it holds {foreign[0]}; choose another")
+
+
+def refuse_occupied(folder: Path) -> None:
+    """See that a folder for an export is new or empty.
+
+    Raises:
+        ConfigError: it holds something, or is a file.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(f"{folder} exists and is not empty; choose another folder")
 
 
 def _is_ours(name: str) -> bool:

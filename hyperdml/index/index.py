@@ -18,6 +18,7 @@ from hyperdml.index.content import (
     as_ids,
     as_info,
     as_metadata,
+    as_model,
     check_points,
     own_points,
 )
@@ -100,8 +101,8 @@ class HyperbolicIndex:
 
         Raises:
             ValueError: points that are not finite or not in the ball, ids that are not different, numbers of points,
-                ids and mappings that differ, metadata that JSON cannot hold, an unknown metric or engine, or an engine
-                that has no approximate search.
+                ids and mappings that differ, metadata that JSON cannot hold, a model that is no string, an unknown
+                metric or engine, or an engine that has no approximate search.
             EnvironmentProblem: FAISS or the GPU that was asked for is not there.
         """
         own = own_points(points)
@@ -111,7 +112,7 @@ class HyperbolicIndex:
             metadata=as_metadata(metadata, len(own)),
             c=curvature_of(c),
             metric=metric,
-            model=model,
+            model=as_model(model),
             info=as_info(info),
             approximate=IVF() if approximate is True else approximate or None,
         )

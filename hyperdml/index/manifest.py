@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,6 +140,10 @@ def _adapter() -> TypeAdapter[Manifest]:
 def _checked(body: dict[str, Any], path: Path) -> Manifest:
     from pydantic import ValidationError
 
+    info = body.get("info")
+    if isinstance(info, dict):
+        # any JSON will do; pydantic would refuse paths that are not UTF-8, which JSON holds as lone surrogates
+        body = body | {"info": {}}
     try:
         manifest = _adapter().validate_json(json.dumps(body), strict=True)
     except ValidationError as error:
@@ -162,4 +166,4 @@ def _checked(body: dict[str, Any], path: Path) -> Manifest:
             raise DataError(f"{path}: {part} lie in {file.name!r:.80}, expected {file_name(part, file.sha256)!r:.80}")
         if not is_part(file.name):
             raise DataError(f"{path}: {file.sha256!r:.80} is no SHA-256")
-    return manifest
+    return replace(manifest, info=info or {})

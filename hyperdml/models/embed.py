@@ -182,7 +182,8 @@ def _read(path: Path, size: int) -> _Read:
 def _stopped(broken: list[UnreadableImage], start: int, found: list[_Read], paths: Sequence[Path]) -> DataError:
     stop = start + len(found)
     looked_at = _all(paths) if stop == len(paths) else f"the first {stop} of {_all(paths)}"
-    return DataError(f"{name_broken(broken, looked_at)}\nThe policies 'skip' and 'replace' go on without such images.")
+    policies = "The policy 'skip' leaves such images out, 'replace' embeds white ones in their place."
+    return DataError(f"{name_broken(broken, looked_at)}\n{policies}")
 
 
 def _all(paths: Sequence[Path]) -> str:

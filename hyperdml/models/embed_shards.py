@@ -87,6 +87,7 @@ def open_shards(
     from filelock import FileLock, Timeout
 
     folder.mkdir(parents=True, exist_ok=True)
+    shards: EmbedShards | None = None
     foreign = sorted(path.name for path in folder.iterdir() if not _is_ours(path))
     if foreign:
         raise ConfigError(f"{folder} is not for parts of an embedding: it holds {foreign[0]}")
@@ -100,6 +101,9 @@ def open_shards(
                 shards.flush()
     except Timeout:
         raise ConfigError(f"another process is embedding into {folder}") from None
+    finally:
+        if shards is not None and not shards.kept:
+            discard(folder)  # nothing to take up, so nothing that the next attempt could be at odds with
 
 
 def discard(folder: Path) -> None:
@@ -136,6 +140,11 @@ class EmbedShards:
             if path.name not in named:
                 path.unlink()
         self._write_state()
+
+    @property
+    def kept(self) -> int:
+        """Number of shards on disk."""
+        return len(self._shards)
 
     def add(self, part: Part) -> None:
         """Take the next part; every 1,000 images or 30 seconds write a shard.
@@ -183,6 +192,8 @@ class EmbedShards:
                 raise ValueError(f"format is {state['format']!r}, expected {_FORMAT!r}")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"cannot read {path}: {error!r}; {self._again()}") from error
+        if not shards:
+            return
         changed = [
             _change(key, stored.get(key), self._job.get(key)) for key in sorted(stored.keys() | self._job.keys())
         ]

@@ -15,6 +15,7 @@ from hyperdml.neighbors.pool import FaissPool, Pool, float64_pool, load_faiss
 from hyperdml.neighbors.saved import load_points, save_points
 from hyperdml.neighbors.spaces import Cosine, Euclidean, Hyperbolic, Space
 
+_POOLED = 32_000_000  # candidates of a batch of queries, 256 MB
 _BLOCK = 2_000_000  # float64 coordinates gathered at once: 16 MB, of which the distance makes a few copies
 
 
@@ -26,7 +27,9 @@ class ExactKNN:
     2. The distances of these candidates are recomputed in float64 by direct differences and sorted, equal distances
        by index.
     3. Where the rounding of float32 could hide a nearer point outside the candidates, the query is searched again
-       with float64 products. Dense clusters of near-duplicates need this, other data hardly.
+       with float64 products, and with more and more candidates until none can be hidden. Dense clusters of
+       near-duplicates need this, other data hardly; a set whose points are all equal up to rounding takes the time of
+       all its exact distances.
 
     The approximate mode takes the candidates from the lists of an inverted file near the query (`IVF`). It may miss
     neighbours; the distances of those it returns are as exact. A query whose lists hold too few points is searched
@@ -164,17 +167,23 @@ class ExactKNN:
     ) -> tuple[Tensor, Tensor]:
         own = torch.arange(len(query), device=query.device) if leave_out else None
         size = min(len(points), 2 * (k + leave_out) + 8)
-        if pool is None:
-            return self._rank(query, points, float64_pool(self.space, query, points, size), k, own)
-        candidates, bound = pool.search(query, size)
-        distances, indices = self._rank(query, points, candidates, k, own)
-        unsure = bound >= self.space.score(distances[:, -1], query.double())
-        if unsure.any():
-            rows = unsure.nonzero().squeeze(1)
-            again = float64_pool(self.space, query[rows], points, size)
-            distances[rows], indices[rows] = self._rank(
-                query[rows], points, again, k, None if own is None else own[rows]
-            )
+        distances = torch.empty(len(query), k, dtype=torch.float64, device=query.device)
+        indices = torch.empty(len(query), k, dtype=torch.int64, device=query.device)
+        rows = torch.arange(len(query), device=query.device)
+        while len(rows):
+            unsure = []
+            for some in rows.split(max(1, _POOLED // size)):
+                part, mine = query[some], None if own is None else own[some]
+                if pool is not None:
+                    candidates, bound = pool.search(part, size)
+                else:
+                    candidates, bound = float64_pool(self.space, part, points, size)
+                distances[some], indices[some] = self._rank(part, points, candidates, k, mine)
+                unsure.append(some[bound >= self.space.score(distances[some, -1], part.double())])
+            rows = torch.cat(unsure)
+            # first the same pools by float64 products, then larger ones: of more points than a pool takes that are
+            # equally far, or nearer to each other than such products can tell, only exact distances say which are first
+            size, pool = (size if pool is not None else min(len(points), 4 * size)), None
         return distances, indices
 
     def _rank(

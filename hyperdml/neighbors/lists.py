@@ -118,7 +118,7 @@ class Lists:
     def _probes_needed(self, trial: Tensor) -> int:
         """Lists that hold `_SHARE` of the nearest neighbours of some of the points."""
         query = self.points[trial]
-        near = float64_pool(self.space, query, self.points, min(_NEAREST + 1, len(self.points)))
+        near, _ = float64_pool(self.space, query, self.points, min(_NEAREST + 1, len(self.points)))
         scores = self.space.lift_query(query.double()) @ self.space.lift_reference(self.centres).T
         reached = scores.gather(1, self._owner[near])
         place = torch.searchsorted(scores.sort(dim=1).values, reached, right=True)

@@ -24,7 +24,7 @@ def search_points(x: Tensor, name: str, space: Space) -> Tensor:
     Raises:
         ValueError: not an (N, d) tensor of floating-point numbers, or see `check_points`.
     """
-    x = torch.as_tensor(x).detach()
+    x = torch.as_tensor(x).detach().contiguous()  # sums of strided rows round otherwise, which reorders ties
     x = x.cpu() if x.device.type == "mps" else x
     if x.ndim != 2 or x.shape[1] == 0 or not x.dtype.is_floating_point:
         raise ValueError(f"{name} must be an (N, d) floating-point tensor, got {tuple(x.shape)} of {x.dtype}")

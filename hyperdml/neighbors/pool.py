@@ -104,7 +104,7 @@ class FaissPool:
         return self.faiss.index_cpu_to_gpu(resources, device, index)
 
 
-def float64_pool(space: Space, query: Tensor, reference: Tensor, size: int) -> Tensor:
+def float64_pool(space: Space, query: Tensor, reference: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Pools by blockwise float64 products and a running top-k.
 
     Args:
@@ -114,24 +114,31 @@ def float64_pool(space: Space, query: Tensor, reference: Tensor, size: int) -> T
         size: candidates per query, at most M.
 
     Returns:
-        (N, size) rows of `reference`. Memory beyond inputs and result: a block of scores of 64 MB, and one of lifts.
+        (N, size) rows of `reference` and (N,) bounds, which allow for the rounding of lifts and products: four times
+        that of `FaissPool`, with u = 2^-53. Memory beyond inputs and result: a block of scores of 64 MB, and one of
+        lifts.
     """
     columns = max(4096, size)
     rows = max(1, min(1024, _BLOCK // (columns + size)))
     pools = [torch.empty(0, size, dtype=torch.int64, device=query.device)]
+    bounds = [torch.empty(0, dtype=torch.float64, device=query.device)]
     for block in query.split(rows):
+        longest = torch.zeros((), dtype=torch.float64, device=query.device)
         left = space.lift_query(block.double())
         scores = torch.empty(len(block), 0, dtype=torch.float64, device=query.device)
         ids = torch.empty(len(block), 0, dtype=torch.int64, device=query.device)
         for start in range(0, len(reference), columns):
             right = space.lift_reference(reference[start : start + columns].double())
+            longest = torch.maximum(longest, torch.linalg.vector_norm(right, dim=1).max())
             merged = torch.cat([scores, left @ right.T], 1)
             scores, taken = merged.topk(min(size, merged.shape[1]), dim=1)
             kept = ids.shape[1]
             older = ids.gather(1, taken.clamp_max(kept - 1)) if kept else taken
             ids = torch.where(taken < kept, older, taken - kept + start)
         pools.append(ids)
-    return torch.cat(pools)
+        error = 4 * (left.shape[1] + 4) * 2.0**-53 * longest * torch.linalg.vector_norm(left, dim=1)
+        bounds.append(scores[:, -1] + error if size < len(reference) else torch.full_like(scores[:, -1], -torch.inf))
+    return torch.cat(pools), torch.cat(bounds)
 
 
 def load_faiss(engine: str, gpu: bool | Sequence[int] | None) -> tuple[Any, Sequence[int | None]]:

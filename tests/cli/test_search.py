@@ -1,16 +1,18 @@
 """embed, index, search and eval: each reads what the others write, in one process for speed."""
 
+import io
 import json
 import os
 import re
 import shutil
+import sys
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from hyperdml.cli.app import run
+from hyperdml.cli.app import main, run
 from hyperdml.data import EmbeddingSet
 from hyperdml.index import HyperbolicIndex
 from hyperdml.models import EmbeddingModel, HeadConfig, ModelConfig
@@ -39,6 +41,8 @@ def world(tmp_path_factory):
             pixels = rng.integers(0, 256, (40, 50, 3), np.uint8)
             Image.fromarray(pixels).save(folder / "photos" / name / f"{i}.png")
     save_model(folder / "run" / "model")
+    (folder / "folder.safetensors").mkdir()
+    EmbeddingSet(torch.full((2, 8), 5.0), 0.3).save(folder / "outside.safetensors")
     here = os.getcwd()
     os.chdir(folder)
     try:
@@ -112,6 +116,15 @@ def test_one_image_a_class_and_embeddings_find_the_same(world, command):
     copy = json.loads(command("search", "photos.index", "copy.png", "-k", 1, "--json")[0])["queries"][0]["results"][0]
     assert copy["id"] == "bee/2.png"
     assert copy["distance"] == pytest.approx(0, abs=1e-3)
+
+
+def test_a_small_index_gives_what_it_has(world, command):
+    command("embed", "run", "photos/ant", "-o", "few.safetensors")
+    command("index", "few.safetensors", "-o", "few.index")
+    record = json.loads(command("search", "few.index", "photos/ant", "--json")[0])
+    assert {len(query["results"]) for query in record["queries"]} == {PER_CLASS - 1}
+    record = json.loads(command("search", "photos.index", "photos/ant", "--json")[0])
+    assert {len(query["results"]) for query in record["queries"]} == {10}
 
 
 def test_search_in_words(command):
@@ -209,14 +222,122 @@ def test_broken_images_by_policy(world, command):
     (world / "mixed" / "bee" / "bad.jpg").write_text("no")
     _, err = command("embed", "run", "mixed", "-o", "mixed.safetensors", code=3)
     assert "bad.jpg" in err
-    assert not (world / "mixed.safetensors").exists()
+    assert not list(world.glob("mixed.safetensors*"))
     out, err = command("embed", "run", "mixed", "-o", "mixed.safetensors", "--broken", "skip", "--json")
     assert json.loads(out)["images"] == 4
     assert json.loads(out)["broken"][0]["image"].endswith("bad.jpg")
     assert "left out: mixed/bee/bad.jpg" in err
-    out, err = command("embed", "run", "mixed", "-o", "mixed.safetensors", "--broken", "replace", "--json")
+    out, err = command("embed", "run", "mixed", "-o", "replaced.safetensors", "--broken", "replace", "--json")
     assert json.loads(out)["images"] == 5
     assert "replaced: mixed/bee/bad.jpg" in err
+    for words in (["search", "photos.index", "mixed"], ["index", "mixed", "--model", "run", "-o", "mixed.index"]):
+        assert "left out: mixed/bee/bad.jpg" in command(*words, "--broken", "skip")[1]
+
+
+def test_an_index_that_could_not_be_written_is_written_the_next_time(world, command, monkeypatch):
+    import hyperdml.index.files as files
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write_atomic", _full_disk)
+        command("index", "photos.safetensors", "-o", "late.index", code=5)
+    assert [path.name for path in (world / "late.index").iterdir()] == [".lock"]
+    command("index", "photos.safetensors", "-o", "late.index")
+    assert len(HyperbolicIndex.load(world / "late.index")) == 12
+
+
+def _full_disk(path, data):
+    raise OSError(28, "No space left on device")
+
+
+def test_small_indexes_are_exported_too(world, command):
+    command("index", "photos/bee", "--model", "run", "-o", "bee.index", "--export", "bee.export")
+    rule = json.loads((world / "bee.export" / "export.json").read_text())["search"]
+    assert (rule["k"], rule["candidates"]) == (3, 4)
+    one = ("index", "photos/bee/0.png", "--model", "run", "-o", "one.index", "--export", "one.export")
+    assert "--export needs at least two items" in command(*one, code=2)[1]
+    assert not list(world.glob("one.*"))
+
+
+def test_indexes_that_others_built(world, command):
+    """In Python, without the facts that the command line writes, or with other ones of the same names."""
+    stored = EmbeddingSet.load(world / "photos.safetensors")
+    for info in ({}, {"root": 5, "model_folder": [], "image_size": "large"}):
+        index = HyperbolicIndex.build(stored.points, c=0.3, info=info)
+        index.save(world / "python.index", replace=True)
+        out, _ = command("search", "python.index", "photos", "--model", "run", "-k", 1, "--html", "p.html", "--json")
+        assert [query["results"][0]["id"] for query in json.loads(out)["queries"]] == list(range(12))
+        assert "name a model with --model" in command("search", "python.index", "photos", code=2)[1]
+        assert "another model" in command("index", "photos.safetensors", "-o", "python.index", "--add", code=2)[1]
+    HyperbolicIndex.build(stored.points, c=0.3, model=stored.model).save(world / "python.index", replace=True)
+    _, err = command("index", "photos.safetensors", "-o", "python.index", "--add", code=2)
+    assert "those of the index below None" in err
+
+
+def test_folders_whose_names_are_not_text(world, command):
+    odd = os.fsdecode(b"fo\xff\nlder")
+    shutil.copytree(world / "photos", world / odd)
+    command("index", odd, "--model", "run", "-o", "odd.index")
+    out, _ = command("search", "odd.index", odd, "-k", 1, "--html", f"{odd}.html", "--json")
+    assert len(json.loads(out)["queries"]) == 12
+    _, err = command("search", odd, odd, code=3)
+    assert "fo\\udcff" in err
+    for words in (["embed", "run", "photos", "-o", f"{odd}.safetensors"], ["index", "photos", "-o", f"{odd}.index"]):
+        assert "is not UTF-8, and safetensors opens no others" in command(*words, code=2)[1]
+
+
+def test_moved_images_are_known_by_their_new_folder(world, command, tmp_path):
+    shutil.copytree(world / "photos", tmp_path / "moved")
+    words = ("search", "photos.index", tmp_path / "moved" / "bee", "-k", 1, "--json")
+    own = [query["results"][0]["id"] for query in json.loads(command(*words)[0])["queries"]]
+    assert own == [f"bee/{i}.png" for i in range(PER_CLASS)]
+    others = json.loads(command(*words, "--images", tmp_path / "moved")[0])["queries"]
+    assert all(query["results"][0]["id"] != f"bee/{query['query']}" for query in others)
+
+
+def test_pages_of_too_many_queries_are_refused_before_they_are_embedded(world, command, monkeypatch):
+    monkeypatch.setattr("hyperdml.cli.search._SHOWN", 11)
+    for query in ("photos", "photos.safetensors"):
+        _, err = command("search", "photos.index", query, "--html", "many.html", code=2)
+        assert err == "hyperdml: error: --html shows at most 11 queries on a page, got 12; use --json\n"
+    assert not (world / "many.html").exists()
+
+
+def test_another_model_is_refused_before_images_are_embedded(world, command):
+    if not (world / "other").exists():
+        save_model(world / "other", seed=1)
+    _, err = command("search", "photos.index", "photos", "--model", "other", code=2)
+    assert "embedding" not in err
+
+
+@pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError])
+def test_too_little_memory_is_one_line(command, monkeypatch, error):
+    def fail(*arguments, **settings):
+        raise error
+
+    monkeypatch.setattr("hyperdml.models.embed._points", fail)
+    _, err = command("embed", "run", "photos", "-o", "x.safetensors", code=5)
+    assert err.endswith("not enough memory for batches of 64 images; lower --batch-size or --size\n")
+
+
+def test_an_interrupted_command_says_so(command, monkeypatch):
+    def interrupt(*arguments, **settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hyperdml.models.embed._points", interrupt)
+    assert "hyperdml: error: interrupted" in command("embed", "run", "photos", "-o", "x.safetensors", code=130)[1]
+
+
+def test_names_beyond_the_encoding_of_the_output(world, monkeypatch):
+    (world / "猫").mkdir()
+    shutil.copy(world / "photos" / "bee" / "0.png", world / "猫" / "猫.png")
+    output = io.TextIOWrapper(io.BytesIO(), "ascii", write_through=True)
+    monkeypatch.chdir(world)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", output)
+        with pytest.raises(SystemExit) as done:
+            main(["search", "photos.index", "猫", "-k", "1"])
+    assert done.value.code == 0
+    assert output.buffer.getvalue().startswith(rb"\u732b.png")
 
 
 @pytest.mark.parametrize(
@@ -232,7 +353,7 @@ def test_broken_images_by_policy(world, command):
         (["embed", "run", "photos", "-o", "x.safetensors", "--broken", "eat"], 2, "eat"),
         (["embed", "run", "photos"], 2, "--out"),
         (["index", "photos.safetensors"], 2, "--out INDEX"),
-        (["index", "photos.safetensors", "-o", "photos.index"], 2, "photos.index exists and is not empty"),
+        (["index", "photos.safetensors", "-o", "photos.index"], 2, "photos.index holds an index already"),
         (["index", "photos", "-o", "x.index"], 2, "name a model with --model"),
         (["index", "nowhere", "-o", "x.index"], 3, "nowhere: no such file or folder"),
         (["index", "photos.safetensors", "--add", "--export", "x"], 2, "--add needs --out"),
@@ -241,6 +362,18 @@ def test_broken_images_by_policy(world, command):
         (["search", "photos.index", "nowhere"], 3, "nowhere: no such file or folder"),
         (["search", "photos.index", "photos", "-k", "0"], 2, "-k must be at least 1"),
         (["search", "photos.index", "photos", "-k", "12"], 2, "photos.index holds 12"),
+        (["search", "photos.index", "nowhere", "-k", "13"], 2, "photos.index holds 12"),
+        (["search", "photos.index", "photos", "--html", "photos"], 2, "--html: photos is a folder"),
+        (["embed", "run", "photos", "-o", "folder.safetensors"], 2, "--out: folder.safetensors exists"),
+        (["index", "photos.safetensors", "-o", "photos"], 2, "photos is not the folder of an index: it holds"),
+        (["index", "photos.safetensors", "-o", "photos.safetensors"], 3, "photos.safetensors is a file, not a folder"),
+        (["index", "photos", "--model", "run", "-o", "x.index", "--add"], 3, "x.index is not an index"),
+        (["index", "photos", "--model", "run", "--export", "photos"], 2, "photos exists and is not empty"),
+        (["index", "photos.index", "--export", "x", "--model", "run"], 2, "leave out --out and --model"),
+        (["index", "photos.index", "--export", "x", "--approximate"], 2, "--approximate is chosen when"),
+        (["index", "photos.safetensors", "-o", "photos.index", "--add", "--approximate"], 2, "--approximate is chosen"),
+        (["index", "outside.safetensors", "-o", "x.index"], 3, "outside.safetensors: points row 0 has norm"),
+        (["search", "photos.index", "outside.safetensors"], 3, "outside.safetensors: query row 0 has norm"),
         (["search", "photos.index", "photos", "--html", "no/x.html"], 2, "there is no folder no"),
         (["search", "photos.index", "photos", "--model", "other"], 2, "made by another model"),
         (["eval", "run"], 2, "--data"),

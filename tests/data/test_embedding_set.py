@@ -3,6 +3,7 @@
 import os
 from dataclasses import fields, replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -61,6 +62,36 @@ def test_points_alone_come_back(tmp_path):
     stored = EmbeddingSet(torch.zeros(0, 5), 1.0)
     stored.save(tmp_path / "e.safetensors")
     same(EmbeddingSet.load(tmp_path / "e.safetensors"), stored)
+
+
+def test_numbers_of_numpy_come_back(tmp_path):
+    replace(full(), c=np.float64(0.1)).save(tmp_path / "e.safetensors")
+    same(EmbeddingSet.load(tmp_path / "e.safetensors"), replace(full(), c=0.1))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"points": torch.zeros(4)}, r"points must be \(N, d\) floating-point numbers, got \(4,\)"),
+        ({"points": torch.zeros(4, 3, dtype=torch.int64)}, "points must be .* of torch.int64"),
+        ({"c": -0.3}, "c must be positive .* got -0.3"),
+        ({"labels": torch.zeros(3, dtype=torch.int64)}, r"labels must have one row per point, got \(3,\) for 4 points"),
+        ({"levels": torch.zeros(4, dtype=torch.int64)}, r"levels must have one row per point, got \(4,\)"),
+        ({"level_names": ("class",)}, "there are 2 levels and 1 names"),
+        ({"class_names": ("a",)}, "label 1 of row 1 is none of the 1 class names"),
+        ({"labels": torch.tensor([0, 0, -1, 0])}, "label -1 of row 2"),
+        ({"ids": ("a", "b")}, "there are 4 points and 2 ids"),
+        ({"ids": ("a", "b", "c", "b")}, "id 'b' occurs twice"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(tmp_path, monkeypatch, change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(full(), **change)
+    with monkeypatch.context() as patch:  # a file that somebody else wrote
+        patch.setattr(EmbeddingSet, "__post_init__", lambda self: None)
+        replace(full(), **change).save(tmp_path / "e.safetensors")
+    with pytest.raises(DataError, match=rf"cannot read .*e\.safetensors: .*{message}"):
+        EmbeddingSet.load(tmp_path / "e.safetensors")
 
 
 def test_class_of_items():

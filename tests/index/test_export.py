@@ -102,6 +102,9 @@ def test_files(tmp_path):
     assert f"for the {rule['candidates']} nearest vectors" in words
     assert "c = 0.1" in words
     assert "{" not in words
+    name = re.search(r"In Python: `(\S+)\(", words)[1]
+    room, function = name.rsplit(".", 1)
+    assert getattr(importlib.import_module(room), function) is rerank_exact
 
 
 @pytest.mark.parametrize("block", [1 << 24, 1000])

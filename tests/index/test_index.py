@@ -134,7 +134,7 @@ def test_ids_metadata_and_facts_come_back(tmp_path):
     odd = ["a\nb", "ü/猫.jpg", "\udcff.png", '"quoted"', "", " ", "\u2028"]
     metadata = [{"n": i, "nested": {"list": [1, None, True, "\n\u2028"]}} for i in range(7)]
     index = HyperbolicIndex.build(
-        POINTS[:7].double(), odd, c=0.1, metadata=metadata, model="abc", info={"root": "/photos", "n": [1]}
+        POINTS[:7].double(), odd, c=0.1, metadata=metadata, model="abc", info={"root": "/\udcff\n", "n": [1]}
     )
     index.save(tmp_path / "new" / "index")
     assert is_index(tmp_path / "new" / "index")
@@ -142,7 +142,7 @@ def test_ids_metadata_and_facts_come_back(tmp_path):
     assert loaded.ids == tuple(odd)
     assert [loaded.metadata(name) for name in odd] == metadata
     assert (loaded.c, loaded.metric, loaded.model, loaded.dimension) == (0.1, "hyperbolic", "abc", 8)
-    assert loaded.info == {"root": "/photos", "n": [1]}
+    assert loaded.info == {"root": "/\udcff\n", "n": [1]}
     assert loaded.approximate is None
     assert loaded.points.dtype == torch.float64
     assert torch.equal(loaded.points, index.points)
@@ -227,6 +227,8 @@ def test_model_is_checked():
         ({"metadata": [{"x": math.nan}, {}, {}]}, "metadata of item 0 cannot be written as JSON"),
         ({"metadata": [{"x": torch}, {}, {}]}, "metadata of item 0 cannot be written as JSON"),
         ({"info": {"x": "y" * 70_000}}, "at most 65536 characters"),
+        ({"model": 5}, "model must be the hash of a model as a string, got 5"),
+        ({"model": "\udcff"}, "model must be the hash of a model"),
         ({"c": 0.0}, "must be positive"),
         ({"metric": "manhattan"}, "'manhattan'"),
         ({"engine": "annoy"}, "'annoy'"),

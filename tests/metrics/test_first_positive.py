@@ -1,6 +1,7 @@
 """The rank of the first positive is what a full float64 ranking gives, whatever the points, labels and engine."""
 
 import importlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from synthetic import tree_points
 
 from hyperdml.geometry import ToPoincare
-from hyperdml.metrics.ranks import counting
+from hyperdml.metrics.ranks import counting, first_positive
 from hyperdml.metrics.ranks.first_positive import first_positive_rank
 from hyperdml.metrics.ranks.nearest_positive import Items, nearest_positives
 from hyperdml.metrics.ranks.symmetric_score import SymmetricScore, coincidences
@@ -283,6 +284,36 @@ def test_precision_settings_of_the_caller_do_not_matter(points):
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def test_settings_of_the_process_survive_calls_that_overlap():
+    """The first to enter changes the setting, the last to leave restores it, in whatever order they leave."""
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        first, second = (first_positive._PRECISION.held() for _ in range(2))
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert torch.get_float32_matmul_precision() == "highest"
+        second.__exit__(None, None, None)
+        assert torch.get_float32_matmul_precision() == "medium"
+        with pytest.raises(KeyError), first_positive._PRECISION.held():
+            raise KeyError
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def test_calls_from_several_threads(points):
+    x, labels = points[True]
+    expected = {metric: first_positive_rank(x, labels, C, metric) for metric in METRICS}
+    torch.set_num_threads(2)
+    with ThreadPoolExecutor(3) as pool:
+        jobs = [(metric, engine) for metric in METRICS for engine in ENGINES] * 2
+        found = list(pool.map(lambda job: first_positive_rank(x, labels, C, job[0], engine=job[1]), jobs))
+    for (metric, _), ranks in zip(jobs, found, strict=True):
+        assert torch.equal(ranks, expected[metric])
 
 
 def test_auto_loads_the_kernel_for_large_problems_and_does_without_it(points, monkeypatch):

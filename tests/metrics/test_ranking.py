@@ -92,6 +92,16 @@ def test_threads_change_nothing():
     assert torch.equal(ranking(x), one)
 
 
+def test_products_that_round_to_more_than_the_lengths_allow():
+    """Unit vectors whose length is rounded to less than 1, of which some have a product with themselves above 1."""
+    x = torch.nn.functional.normalize(torch.randn(1000, 512, dtype=torch.float64), dim=1)
+    short = x[torch.linalg.vector_norm(x, dim=1) < 1]
+    assert len(short) > 20
+    for one in short:
+        copies = one.repeat(6, 1)
+        assert ranking(copies, "cosine").tolist() == [[j for j in range(6) if j != i] for i in range(6)]
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(2, 40), st.integers(1, 3), st.integers(0, 2**31))
 def test_points_that_float64_products_cannot_order(n, dim, seed):

@@ -328,6 +328,29 @@ def test_a_broken_image_can_be_mended_or_another_policy_chosen(model, paths, tmp
     assert torch.equal(found.points, embed_images(model, paths, **settings).points)
 
 
+def test_an_attempt_that_embedded_nothing_leaves_nothing(model, paths, tmp_path):
+    """So that another list of images or another size is no contradiction."""
+    whole = paths[1].read_bytes()
+    damage(paths[1])
+    with pytest.raises(DataError, match="cannot be read"):
+        embed_images(model, paths, size=SIZE, batch_size=4, resume=tmp_path / "parts")
+    assert not (tmp_path / "parts").exists()
+    paths[1].write_bytes(whole)
+    # nor does one that was killed at its beginning
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embed_shards, "discard", lambda folder: None)
+        patch.setattr(model, "forward", _no_memory)
+        with pytest.raises(MemoryError):
+            embed_images(model, paths, size=SIZE, batch_size=4, resume=tmp_path / "parts")
+    assert content(tmp_path / "parts").keys() == {"state.json"}
+    found = embed_images(model, paths[1:], size=SIZE, batch_size=4, resume=tmp_path / "parts")
+    assert torch.equal(found.points, embed_images(model, paths[1:], size=SIZE, batch_size=4).points)
+
+
+def _no_memory(images):
+    raise MemoryError
+
+
 def test_every_damaged_byte_is_noticed(model, paths, tmp_path, small_shards):
     parts = begun(model, paths, tmp_path / "parts")
     rng = np.random.default_rng(0)

@@ -403,3 +403,32 @@ def test_index_shared_out_over_gpus_equals_cpu(gpu):
     shared.add(x[:4000])
     shared.add(x[4000:])
     assert torch.equal(shared(x[:100], 10)[1], HyperbolicKNN(C, gpu=False)(x[:100], 10, x)[1])
+
+
+@pytest.mark.parametrize("metric", ["hyperbolic", "cosine", "euclidean"])
+@pytest.mark.parametrize("engine", ["faiss", "torch"])
+@pytest.mark.parametrize("points", ["float32 noise", "float64 noise", "few places", "one place"])
+def test_more_alike_points_than_a_pool_holds_are_ordered_by_exact_distance_and_index(
+    metric, engine, points, monkeypatch
+):
+    monkeypatch.setattr("hyperdml.neighbors.knn._POOLED", 5000)  # several batches
+    n = 300
+    x = {
+        "float32 noise": torch.full((n, 8), 0.2) + 2e-8 * torch.randn(n, 8),
+        "float64 noise": torch.full((n, 8), 0.2, dtype=torch.float64) + 1e-9 * torch.randn(n, 8).double(),
+        "few places": (torch.rand(10, 8) * 0.3 + 0.05)[torch.randint(10, (n,))],
+        "one place": torch.full((n, 8), 0.2),
+    }[points]
+    knn = make_knn(metric, 0.5, engine=engine)
+    d = knn.space.distance(x[:, None].double(), x.double()).fill_diagonal_(torch.inf)
+    expected = d.sort(dim=1, stable=True)
+    distances, indices = knn(x, 5, x, ref_includes_query=True)
+    assert torch.equal(indices, expected.indices[:, :5])
+    torch.testing.assert_close(distances.double(), expected.values[:, :5], rtol=1e-6, atol=0)
+
+
+def test_transposed_points_are_ordered_alike():
+    x = tree_points(200, 16, spread=True)[0][torch.arange(200) % 40]
+    knn = make_knn("hyperbolic", 0.1)
+    turned = x.T.contiguous().T
+    assert torch.equal(knn(x, 9, x, True)[1], knn(turned, 9, turned, True)[1])

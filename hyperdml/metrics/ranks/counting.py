@@ -216,7 +216,7 @@ def _load(engine: str, entries: int) -> Any:
 
 def _single_threaded_blas() -> Callable[[], None]:
     limits = importlib.import_module("threadpoolctl").threadpool_limits(1, "blas")
-    return limits.restore_original_limits  # type: ignore[no-any-return]
+    return limits.restore_original_limits
 
 
 _ONE_THREAD = SharedSetting(_single_threaded_blas)  # every stripe multiplies on its own thread
