@@ -4,8 +4,9 @@
 
 Prints the tables and writes docs/results/search.md and search.json. Sets have the sizes of CUB-200-2011 (5,924 test
 images), In-Shop (14,218 queries, 12,612 gallery), Stanford Online Products (60,502, the first 10,000 of which are the
-queries) and a million points with 10,000 queries; d = 128 and 512, the million with 128 only; c = 0.1. Points lie about a class tree, all at tangent norm 2.3 as
-in a model whose clipping saturates (one radius), or at norms between 0.1 and 2.3 (mixed radii). The ways:
+queries) and a million points with 10,000 queries; d = 128 and 512, the million with 128 only; c = 0.1. Points lie about
+a class tree, all at tangent norm 2.3 as in a model whose clipping saturates (one radius), or at norms between 0.1 and
+2.3 (mixed radii). The ways:
 
 - this package: exact on FAISS, exact on torch (up to 20,000 points), approximate by default and at other probes
 - plain FAISS IndexFlatIP over the float32 lift, without the second look

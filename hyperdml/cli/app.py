@@ -17,6 +17,7 @@ from hyperdml.cli.index import build_index
 from hyperdml.cli.recipes import list_recipes, show_recipe
 from hyperdml.cli.resume import resume
 from hyperdml.cli.search import search
+from hyperdml.cli.taxonomy import check_taxonomy, convert_taxonomy, show_taxonomy
 from hyperdml.cli.train import train
 from hyperdml.errors import HyperdmlError
 
@@ -52,6 +53,11 @@ def build_app() -> App:
     datasets.command(list_datasets, name="list")
     datasets.command(build_emoji_set, name="build-emoji")
     app.command(datasets)
+    taxonomy = App(name="taxonomy", help="Show, check and convert taxonomies.", help_format="markdown")
+    taxonomy.command(show_taxonomy, name="show")
+    taxonomy.command(check_taxonomy, name="check")
+    taxonomy.command(convert_taxonomy, name="convert")
+    app.command(taxonomy)
     return app
 
 

@@ -1,4 +1,4 @@
-"""Taxonomies in files: JSON with a hash, and tables of edges."""
+"""Taxonomies in files: JSON with a hash, and the table of edges that is written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from hyperdml.errors import DataError
 from hyperdml.taxonomy.csr import CSR
-from hyperdml.taxonomy.graph import Graph, read_edges
+from hyperdml.taxonomy.formats.text import read_text
 from hyperdml.taxonomy.names import clean_name, listing
 from hyperdml.taxonomy.order import node_order
 from hyperdml.taxonomy.structure import Structure
@@ -94,10 +94,26 @@ def _parents(rows: list[Any], count: int) -> CSR:
 
 def read_json(path: Path) -> Structure:
     """Read a JSON file; see `Taxonomy.from_json`."""
+    data = load_json(path)
     try:
-        return from_dict(json.loads(read_text(path)))
+        return from_dict(data)
     except ValueError as error:
         raise DataError(f"{path} is not a taxonomy: {error}") from error
+
+
+def load_json(path: Path) -> Any:
+    """Content of a JSON file.
+
+    Raises:
+        DataError: the file cannot be read, is not JSON, or is nested too deeply for Python's reader.
+    """
+    text = read_text(path)
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON: {error}") from error
+    except RecursionError as error:
+        raise DataError(f"{path} is nested too deeply for JSON; write it as a table of edges") from error
 
 
 def json_bytes(taxonomy: Structure) -> bytes:
@@ -115,46 +131,3 @@ def edges_csv_bytes(taxonomy: Structure) -> bytes:
         if not row:
             writer.writerow(("", name))
     return text.getvalue().encode()
-
-
-def read_edges_csv(path: Path) -> Graph:
-    """Nodes and edges of a table; see `Taxonomy.from_edges_csv`.
-
-    Raises:
-        DataError: the file cannot be read, or a row is not two cells; the message names the row.
-    """
-    text = read_text(path)
-    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
-    edges: list[tuple[str | None, str]] = []
-    child = 1
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        for cells in reader:
-            if not cells:
-                continue
-            if len(cells) != 2:
-                raise DataError(f"{path}, line {reader.line_num}: expected 2 cells, got {len(cells)}: {cells!r}")
-            words = [cell.strip().lower() for cell in cells]
-            if not edges and sorted(words) == ["child", "parent"]:
-                child = words.index("child")
-            elif not words[child]:
-                raise DataError(f"{path}, line {reader.line_num}: the child has no name")
-            else:
-                edges.append((cells[1 - child] if words[1 - child] else None, cells[child]))
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}") from error
-    return read_edges(edges, [name for _, name in edges if name.strip()])
-
-
-def read_text(path: Path) -> str:
-    """Text of a file in UTF-8, with or without a byte order mark.
-
-    Raises:
-        DataError: the file is missing, cannot be read or holds something else.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not text in UTF-8: {error.reason} at byte {error.start}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,8 +26,9 @@ class Finding:
     Attributes:
         severity: "error" (no taxonomy can be made), "warning" (probably not meant) or "info".
         kind: what it is, one of "names", "self-loop", "duplicates", "direction", "cycle", "unreachable", "leaves",
-            "spelling", "isolated", "roots", "parents", "chains", "empty".
-        message: names the nodes.
+            "spelling", "isolated", "roots", "parents", "chains", "empty"; of files also "homonyms", "left out" and
+            "counts".
+        message: names the nodes, and lines of the file where there are.
     """
 
     severity: Literal["error", "warning", "info"]
@@ -49,7 +51,7 @@ def find_problems(graph: Graph, leaves: Sequence[str] | None = None) -> list[Fin
     if len(graph.faults) > _SHOWN:
         found.append(Finding("error", "names", f"{len(graph.faults) - _SHOWN} more edges could not be read"))
     if count == 0:
-        return [*found, Finding("error", "empty", "there are no nodes")]
+        return found or [Finding("error", "empty", "there are no nodes")]
     loop = graph.above == graph.below
     edges = np.unique(np.stack([graph.above, graph.below], 1)[~loop], axis=0)
     above, below = edges[:, 0], edges[:, 1]
@@ -65,11 +67,15 @@ def find_problems(graph: Graph, leaves: Sequence[str] | None = None) -> list[Fin
 
 def _edge_findings(graph: Graph, loop: np.ndarray, distinct: int) -> Iterator[Finding]:
     for edge in np.flatnonzero(loop)[:_SHOWN].tolist():
-        yield Finding("error", "self-loop", f"{graph.names[graph.above[edge]]!r} is given as its own parent")
+        message = f"{graph.names[graph.above[edge]]!r} is given as its own parent{graph.where([edge])}"
+        yield Finding("error", "self-loop", message)
     if int((~loop).sum()) > distinct:
-        pairs, times = np.unique(np.stack([graph.above, graph.below], 1)[~loop], axis=0, return_counts=True)
-        twice = [f"{graph.names[a]} -> {graph.names[b]}" for a, b in pairs[times > 1].tolist()]
-        yield Finding("warning", "duplicates", f"edges given more than once, counted once: {listing(twice)}")
+        edges = np.stack([graph.above, graph.below], 1)
+        pairs, times = np.unique(edges[~loop], axis=0, return_counts=True)
+        pairs = pairs[times > 1]
+        twice = [f"{graph.names[a]} -> {graph.names[b]}" for a, b in pairs.tolist()]
+        where = graph.where(np.flatnonzero((edges[:, None] == pairs[:5]).all(2).any(1)))
+        yield Finding("warning", "duplicates", f"edges given more than once, counted once: {listing(twice)}{where}")
 
 
 def _cycle_findings(graph: Graph, above: Ints, below: Ints) -> Iterator[Finding]:
@@ -79,7 +85,13 @@ def _cycle_findings(graph: Graph, above: Ints, below: Ints) -> Iterator[Finding]
         path = [graph.names[node] for node in cycle]
         if len(path) > _SHOWN:
             path = [*path[: _SHOWN // 2], f"... {len(path) - _SHOWN} more ...", *path[-_SHOWN // 2 :]]
-        yield Finding("error", "cycle", f"cycle of {len(cycle) - 1} edges: {' -> '.join(path)}")
+        steps = set(itertools.pairwise(cycle))
+        where = graph.where(
+            edge
+            for edge, ends in enumerate(zip(graph.above.tolist(), graph.below.tolist(), strict=True))
+            if ends in steps
+        )
+        yield Finding("error", "cycle", f"cycle of {len(cycle) - 1} edges: {' -> '.join(path)}{where}")
         level = longest_paths(Graph(graph.names, above, below).children, np.bincount(below, minlength=count))
         lost = set(np.flatnonzero(level < 0).tolist()) - set(cycle)
         if lost:

@@ -10,6 +10,8 @@ import numpy as np
 from hyperdml.taxonomy.csr import CSR, Ints
 from hyperdml.taxonomy.names import clean_name, is_nothing
 
+_SHOWN = 5
+
 
 @dataclass(frozen=True, eq=False)
 class Graph:
@@ -21,6 +23,7 @@ class Graph:
         below: (E,) child of every edge.
         faults: messages about edges that could not be read and are left out.
         edge_form: what an edge was given as, for messages.
+        lines: (E,) line of a file that gives each edge; None where there is none.
     """
 
     names: tuple[str, ...]
@@ -28,6 +31,7 @@ class Graph:
     below: Ints
     faults: tuple[str, ...] = ()
     edge_form: str = "(parent, child)"
+    lines: Ints | None = None
 
     @property
     def parents(self) -> CSR:
@@ -38,6 +42,14 @@ class Graph:
     def children(self) -> CSR:
         """Children of every node; an edge that was given twice counts twice."""
         return CSR.from_pairs(self.above, self.below, len(self.names))
+
+    def where(self, edges: Iterable[int]) -> str:
+        """Lines of edges as the end of a message; empty if there are none."""
+        if self.lines is None:
+            return ""
+        lines = sorted({int(self.lines[edge]) for edge in edges})
+        shown = ", ".join(map(str, lines[:_SHOWN])) + (" and others" if len(lines) > _SHOWN else "")
+        return f" (line{'s' if len(lines) > 1 else ''} {shown})"
 
 
 def read_edges(

@@ -8,8 +8,9 @@ from typing import Any, Self
 
 from hyperdml.errors import DataError
 from hyperdml.taxonomy.building import clean_leaves
-from hyperdml.taxonomy.files import from_dict, read_edges_csv, read_json
+from hyperdml.taxonomy.files import from_dict, read_json
 from hyperdml.taxonomy.findings import Finding, find_problems
+from hyperdml.taxonomy.formats.tables import read_edge_table
 from hyperdml.taxonomy.graph import Graph, read_edges
 from hyperdml.taxonomy.names import listing
 from hyperdml.taxonomy.tree_readers import TreeReaders
@@ -51,6 +52,7 @@ class Readers(TreeReaders):
             ValueError: with everything that `check` finds wrong, or an option is not valid.
 
         Example:
+            >>> from hyperdml.taxonomy import Taxonomy
             >>> Taxonomy.from_edges([("pet", "cat"), ("pet", "dog"), ("farm", "dog")]).names
             ('cat', 'dog', 'pet', 'farm')
         """
@@ -123,7 +125,7 @@ class Readers(TreeReaders):
         virtual_root: bool | str = False,
         unary: str = "keep",
     ) -> Self:
-        """Read a table of edges: two columns, parent and child, with commas or tabs.
+        """Read a table of edges: two columns, parent and child, with commas, semicolons, tabs or spaces.
 
         A header "parent,child" or "child,parent" tells the columns; without one the first is the parent. A row without
         a parent states a node without one.
@@ -131,7 +133,7 @@ class Readers(TreeReaders):
         Raises:
             DataError: the file is missing, a row is not two cells, or the edges are not those of a taxonomy.
         """
-        graph = read_edges_csv(Path(path))
+        graph = read_edge_table(Path(path))
         try:
             return cls._built(graph, leaves, virtual_root, unary)
         except ValueError as error:
@@ -152,6 +154,7 @@ class Readers(TreeReaders):
             ValueError: `leaves` is not a list of names.
 
         Example:
+            >>> from hyperdml.taxonomy import Taxonomy
             >>> [finding.message for finding in Taxonomy.check([("a", "b"), ("b", "a"), ("a", "c")])][0]
             'cycle of 2 edges: a -> b -> a'
         """

@@ -54,6 +54,7 @@ class TreeReaders(Structure):
                 columns run from fine to coarse, or names stand at several places.
 
         Example:
+            >>> from hyperdml.taxonomy import Taxonomy
             >>> rows = [("bird", "finch"), ("bird", "wren"), ("fish", None)]
             >>> Taxonomy.from_lineages(rows).names
             ('finch', 'wren', 'fish', 'bird')
@@ -124,6 +125,7 @@ class TreeReaders(Structure):
             ValueError: see `from_edges`; something else stands for a node, a list has no name, or names stand twice.
 
         Example:
+            >>> from hyperdml.taxonomy import Taxonomy
             >>> Taxonomy.from_nested({"animal": {"bird": ["wren", "finch"], "trout": None}}).names
             ('wren', 'finch', 'trout', 'bird', 'animal')
         """

@@ -94,20 +94,17 @@ def test_subgroup_ids_belong_to_the_group():
         blank, ids, ids * 0, ("a", "b"), ("1", "2"), ("noto",), ("Food", "Objects"), ("other", "other")
     )
     np.testing.assert_array_equal(dataset.levels, [[0, 0, 0], [1, 1, 1]])
-    assert len(dataset.edges()) == 6
+    assert len(dataset.taxonomy) == 1 + 6
 
 
-def test_edges_form_a_tree(emoji):
-    edges = emoji.edges()
-    assert len(edges) == 8 + 93 + 1068
-    parents = {child: parent for parent, child in edges}
-    assert len(parents) == len(edges)
-    assert "root" not in parents
-    reached = {"root"}
-    for parent, child in edges:  # parents first
-        assert parent in reached
-        reached.add(child)
-    assert len(reached) == 1 + len(edges)
+def test_taxonomy_has_the_levels(emoji):
+    taxonomy = emoji.taxonomy
+    assert (taxonomy.leaves, len(taxonomy), taxonomy.depth) == (emoji.class_names, 1 + 8 + 93 + 1068, 3)
+    assert taxonomy.is_tree
+    levels = emoji.levels[np.unique(emoji.labels, return_index=True)[1]]
+    left, right = np.triu_indices(1068, 1)
+    shared = (levels[left] == levels[right]).sum(1)
+    np.testing.assert_array_equal(taxonomy.lca_height(left, right), 3 - shared)
 
 
 def test_select_renumbers(emoji):

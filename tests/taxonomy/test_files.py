@@ -60,7 +60,7 @@ def test_forms_of_edge_tables(tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("r,a\nr\n", r"edges.csv, line 2: expected 2 cells, got 1: \['r'\]"),
+        ("r,a\nr\n", r"edges.csv: line 2: expected 2 cells, got 1: \['r'\]"),
         ("r,a\nr,b,c\n", "line 2: expected 2 cells, got 3"),
         ("r,a\nr,\n", "line 2: the child has no name"),
         ('r,"a\n', "line 1: unexpected end of data"),
@@ -73,7 +73,7 @@ def test_forms_of_edge_tables(tmp_path, text):
 def test_edge_tables_that_are_none(tmp_path, text, message):
     path = tmp_path / "edges.csv"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(DataError, match=message or "edges.csv is not text in UTF-8: .* at byte 2"):
+    with pytest.raises(DataError, match=message or "edges.csv, line 1: not text in UTF-8: .* at byte 2"):
         Taxonomy.from_edges_csv(path)
 
 
@@ -135,14 +135,14 @@ def test_nodes_in_another_order_are_refused():
 def test_broken_json(tmp_path):
     path = tmp_path / "t.json"
     path.write_text('{"format": ')
-    with pytest.raises(DataError, match=r"t\.json is not a taxonomy: Expecting value"):
+    with pytest.raises(DataError, match=r"t\.json is not JSON: Expecting value"):
         Taxonomy.from_json(path)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "t.json"
     CHAIN.to_json(path)
-    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full")))
     with pytest.raises(OSError, match="disk full"):
         DAG.to_json(path)
     assert Taxonomy.from_json(path) == CHAIN

@@ -13,6 +13,7 @@ import numpy as np
 
 from hyperdml.data.emoji import atlas
 from hyperdml.errors import DataError
+from hyperdml.taxonomy import Taxonomy
 
 INDEX_FILE = "emoji.json"
 BUNDLED_FOLDER = Path(__file__).parent
@@ -61,18 +62,12 @@ class EmojiDataset:
         of_class = [(group_ids[pair[0]], pair_ids[pair], i) for i, pair in enumerate(pairs)]
         return np.array(of_class, dtype=np.int64).reshape(-1, 3)[self.labels]
 
-    def edges(self) -> list[tuple[str, str]]:
-        """Edges (parent, child) of the tree, parents first.
-
-        Nodes are named by their path, so that names are unique: 'root', 'Animals & Nature',
-        'Animals & Nature/animal-mammal', 'Animals & Nature/animal-mammal/cat face'.
-        """
-        edges: dict[tuple[str, str], None] = {}
-        for group, subgroup, name in zip(self.groups, self.subgroups, self.class_names, strict=True):
-            edges["root", group] = None
-            edges[group, f"{group}/{subgroup}"] = None
-            edges[f"{group}/{subgroup}", f"{group}/{subgroup}/{name}"] = None
-        return list(edges)
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The tree of the classes in label order; an inner node that shares its name is called by its path."""
+        rows = zip(self.groups, self.subgroups, self.class_names, strict=True)
+        ranks = ("group", "subgroup", "class")
+        return Taxonomy.from_lineages(rows, ranks, self.class_names, homonyms="path", virtual_root=True)
 
     def select(self, classes: np.ndarray) -> EmojiDataset:
         """The data set of some classes, in their old order, with labels numbered anew from 0.
