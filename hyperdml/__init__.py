@@ -10,6 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hyperdml.geometry import ToPoincare as ToPoincare
+    from hyperdml.hace import HACELoss as HACELoss
+    from hyperdml.hace import HCELoss as HCELoss
+    from hyperdml.hace import HXELoss as HXELoss
+    from hyperdml.hace import HyperbolicTaxonomyHead as HyperbolicTaxonomyHead
+    from hyperdml.hace import SoftLabelLoss as SoftLabelLoss
+    from hyperdml.hace import TaxonomyHead as TaxonomyHead
+    from hyperdml.hace import aggregated_log_prob as aggregated_log_prob
+    from hyperdml.hace import decide as decide
     from hyperdml.hier import HIER as HIER
     from hyperdml.hier import fit_proxies as fit_proxies
     from hyperdml.index import HyperbolicIndex as HyperbolicIndex
@@ -37,6 +45,14 @@ _HOMES = {
     "with_hier": "hyperdml.integrations",
     "EmbeddingModel": "hyperdml.models",
     "HyperbolicIndex": "hyperdml.index",
+    "HACELoss": "hyperdml.hace",
+    "HCELoss": "hyperdml.hace",
+    "HXELoss": "hyperdml.hace",
+    "HyperbolicTaxonomyHead": "hyperdml.hace",
+    "SoftLabelLoss": "hyperdml.hace",
+    "TaxonomyHead": "hyperdml.hace",
+    "aggregated_log_prob": "hyperdml.hace",
+    "decide": "hyperdml.hace",
     "HyperbolicKNN": "hyperdml.neighbors",
     "Taxonomy": "hyperdml.taxonomy",
 }
@@ -45,14 +61,22 @@ __all__ = [
     "HIER",
     "EmbeddingModel",
     "GatheredLoss",
+    "HACELoss",
+    "HCELoss",
     "HIERLoss",
     "HIERRegularizer",
+    "HXELoss",
     "HyperbolicIndex",
     "HyperbolicKNN",
+    "HyperbolicTaxonomyHead",
     "PoincareDistance",
     "ReciprocalNeighborMiner",
+    "SoftLabelLoss",
     "Taxonomy",
+    "TaxonomyHead",
     "ToPoincare",
+    "aggregated_log_prob",
+    "decide",
     "fit_proxies",
     "parametrize_on_ball",
     "with_hier",
