@@ -35,7 +35,14 @@ def nearest_centre(x: Tensor, centres: Tensor) -> Tensor:
     """(N,) index of the Euclidean nearest of the (M, d) centres to each of the (N, d) rows."""
     half = (centres * centres).sum(1) / 2
     step = max(1, _BLOCK // len(centres))
-    return torch.cat([_argmax((rows @ centres.T).sub_(half)) for rows in x.split(step)])
+    owner = torch.empty(len(x), dtype=torch.int64, device=x.device)
+    # one buffer for all blocks: blocks of their own, between small results that stay, make the heap grow without end
+    scores = torch.empty(min(step, len(x)), len(centres), dtype=x.dtype, device=x.device)
+    for start in range(0, len(x), step):
+        rows = x[start : start + step]
+        part = torch.mm(rows, centres.T, out=scores[: len(rows)]).sub_(half)
+        owner[start : start + step] = _argmax(part)
+    return owner
 
 
 def _rows(population: int, count: int, generator: torch.Generator) -> Tensor:
