@@ -11,11 +11,9 @@ import torch
 from torch import Tensor
 
 from hyperdml.neighbors.ivf import IVF
-from hyperdml.neighbors.spaces import Space
 
 Id: TypeAlias = str | int
 
-_BLOCK = 1 << 16  # points looked at in float64 at once: 64 MB at d = 128
 _LARGEST_INFO = 1 << 16  # characters; it lies in the manifest
 
 
@@ -60,25 +58,6 @@ def own_points(points: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     if dtype is None:
         dtype = torch.float64 if points.dtype == torch.float64 else torch.float32
     return points.detach().to("cpu", dtype, copy=True).contiguous()
-
-
-def check_points(points: Tensor, space: Space) -> None:
-    """See that (N, d) points are finite and belong to the space; the message names the first row that does not.
-
-    Raises:
-        ValueError: a row is not finite, or see `Space.check`.
-    """
-    for start in range(0, len(points), _BLOCK):
-        block = points[start : start + _BLOCK].double()
-        finite = block.isfinite().all(1)
-        if not finite.all():
-            raise ValueError(f"points row {start + int((~finite).nonzero()[0])} is not finite")
-        try:
-            space.check(block, "points")
-        except ValueError:
-            # again, with all rows before it, so that the row's number is right
-            space.check(points[: start + _BLOCK].double(), "points")
-            raise
 
 
 def as_ids(ids: Iterable[Id] | Tensor, count: int | None = None) -> tuple[Id, ...]:

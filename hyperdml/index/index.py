@@ -19,12 +19,12 @@ from hyperdml.index.content import (
     as_info,
     as_metadata,
     as_model,
-    check_points,
     own_points,
 )
 from hyperdml.index.files import read_index, write_index
 from hyperdml.neighbors.ivf import IVF
 from hyperdml.neighbors.knn import ExactKNN, make_knn
+from hyperdml.neighbors.points import check_points
 
 GPU: TypeAlias = "bool | Sequence[int] | None"
 
@@ -117,7 +117,7 @@ class HyperbolicIndex:
             approximate=IVF() if approximate is True else approximate or None,
         )
         index = cls(content, engine=engine, gpu=gpu)
-        check_points(own, index._knn.space)
+        check_points(own, "points", index._knn.space)
         return index
 
     @classmethod
@@ -136,7 +136,7 @@ class HyperbolicIndex:
         folder = Path(folder)
 
         def check(content: IndexContent) -> None:
-            check_points(content.points, _searcher(content, "torch", None).space)
+            check_points(content.points, "points", _searcher(content, "torch", None).space)
 
         content, state = read_index(folder, check)
         index = cls(content, engine=engine, gpu=gpu)
@@ -178,7 +178,7 @@ class HyperbolicIndex:
         new = own_points(points, old.points.dtype)
         if new.shape[1] != self.dimension:
             raise ValueError(f"points have dimension {new.shape[1]}, those in the index {self.dimension}")
-        check_points(new, self._knn.space)
+        check_points(new, "points", self._knn.space)
         names = as_ids(ids, len(new))
         taken = next((name for name in names if name in self._rows), None)
         if taken is not None:

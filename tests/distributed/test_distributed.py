@@ -1,13 +1,11 @@
 """Two processes on the CPU against one that has the joined batch."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from pytorch_metric_learning import losses
+from two_processes import run_two_ranks
 
 from hyperdml.distributed import gather_batch, gather_with_gradient, is_distributed
 from hyperdml.integrations import GatheredLoss
@@ -27,22 +25,7 @@ NAMES = [
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
     """What the two ranks found."""
-    folder = tmp_path_factory.mktemp("ranks")
-    outputs = [folder / f"{rank}.pt" for rank in range(2)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    commands = [[sys.executable, WORKER, str(rank), folder / "rendezvous", outputs[rank]] for rank in range(2)]
-    running = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for command in commands
-    ]
-    try:
-        for process in running:
-            log, _ = process.communicate(timeout=240)
-            assert process.returncode == 0, log
-    finally:
-        for process in running:
-            process.kill()
-    return [torch.load(output) for output in outputs]
+    return run_two_ranks(WORKER, tmp_path_factory.mktemp("ranks"))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,13 +1,11 @@
 """torch.compile, torch.export and two processes."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from hace.oracles import G1, T1, random_dag
+from two_processes import run_two_ranks
 
 from hyperdml.hace import HACELoss, HCELoss, HXELoss, SoftLabelLoss, TaxonomyHead, aggregated_log_prob
 
@@ -82,21 +80,7 @@ def test_inference_mode_first_and_training_after():
 
 
 def test_two_processes_train_as_one(tmp_path):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    outputs = [tmp_path / f"{rank}.pt" for rank in range(2)]
-    commands = [[sys.executable, WORKER, str(rank), tmp_path / "rendezvous", outputs[rank]] for rank in range(2)]
-    running = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for command in commands
-    ]
-    try:
-        for process in running:
-            log, _ = process.communicate(timeout=120)
-            assert process.returncode == 0, log
-    finally:
-        for process in running:
-            process.kill()
-    first, second = (torch.load(output) for output in outputs)
+    first, second = run_two_ranks(WORKER, tmp_path)
     for one, two, other in zip(first["one"], first["two"], second["two"], strict=True):
         torch.testing.assert_close(two, one, rtol=1e-9, atol=1e-12)
         assert torch.equal(two, other)

@@ -241,7 +241,7 @@ def test_errors_of_build(change, message):
 
 
 def test_row_of_a_wrong_point_beyond_the_first_block(monkeypatch):
-    monkeypatch.setattr("hyperdml.index.content._BLOCK", 4)
+    monkeypatch.setattr("hyperdml.neighbors.points._BLOCK", 4)
     x = torch.zeros(11, 2)
     x[9] = 1.5
     with pytest.raises(ValueError, match="points row 9 has norm"):

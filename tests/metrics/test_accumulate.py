@@ -1,9 +1,7 @@
 """Metrics over batches give what their functions give at once, also from two processes."""
 
 import copy
-import os
 import pickle
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from synthetic import tree_points
+from two_processes import run_two_ranks
 
 from hyperdml.metrics import accumulators
 from hyperdml.metrics.accumulate import Accumulator
@@ -188,22 +187,7 @@ def test_index_must_be_of_the_data_set():
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
     """What the two ranks found."""
-    folder = tmp_path_factory.mktemp("ranks")
-    outputs = [folder / f"{rank}.pt" for rank in range(2)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    commands = [[sys.executable, WORKER, str(rank), folder / "rendezvous", outputs[rank]] for rank in range(2)]
-    running = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for command in commands
-    ]
-    try:
-        for process in running:
-            log, _ = process.communicate(timeout=240)
-            assert process.returncode == 0, log
-    finally:
-        for process in running:
-            process.kill()
-    return [torch.load(output) for output in outputs]
+    return run_two_ranks(WORKER, tmp_path_factory.mktemp("ranks"))
 
 
 def test_two_processes_give_what_one_gives(ranks):

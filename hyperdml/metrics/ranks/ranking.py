@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hyperdml.neighbors import make_knn
+from hyperdml.neighbors.points import search_points
 from hyperdml.neighbors.spaces import Space
 
 _PRODUCT = 2_000_000  # entries of a matrix product, 16 MB in float64: many rows at once make it fast
@@ -52,8 +53,8 @@ def full_rankings(
             space.
     """
     space = make_knn(metric, c, engine="torch").space
-    points = _checked(embeddings, "embeddings", space)
-    gallery = points if reference is None else _checked(reference, "reference", space).to(points.device)
+    points = search_points(embeddings, "embeddings", space).double()
+    gallery = points if reference is None else search_points(reference, "reference", space).double().to(points.device)
     leave_out = reference is None or ref_includes_query
     _check_sizes(points, gallery, leave_out, reference is None)
     lifts = space.lift_reference(gallery)
@@ -116,19 +117,6 @@ def _settle(order: Tensor, close: Tensor, query: Tensor, gallery: Tensor, space:
     for key in (distances, run):
         sorting = sorting[key[sorting].argsort(stable=True)]
     order.view(-1)[place] = item[sorting]
-
-
-def _checked(points: Tensor, name: str, space: Space) -> Tensor:
-    """(N, d) float64 points on a device that has float64."""
-    if points.ndim != 2 or points.shape[1] == 0 or not points.dtype.is_floating_point:
-        raise ValueError(f"a ranking needs (N, d) floating-point {name}, got {tuple(points.shape)} of {points.dtype}")
-    points = points.cpu() if points.device.type == "mps" else points
-    points = points.double()
-    finite = points.isfinite().all(1)
-    if not finite.all():
-        raise ValueError(f"{name} row {int((~finite).nonzero()[0])} is not finite")
-    space.check(points, name)
-    return points
 
 
 def _check_sizes(points: Tensor, gallery: Tensor, leave_out: bool, alone: bool) -> None:
