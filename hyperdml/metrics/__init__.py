@@ -1,4 +1,4 @@
-"""Scores: retrieval, graded retrieval over a hierarchy of labels, trees, and where the radii lie."""
+"""Scores: retrieval, graded retrieval over a hierarchy of labels, classification over a taxonomy, trees, radii."""
 
 from hyperdml.metrics.accumulate import Accumulator
 from hyperdml.metrics.bootstrap import Interval, bootstrap_interval
@@ -32,26 +32,41 @@ from hyperdml.metrics.retrieval.recall import (
 )
 from hyperdml.metrics.retrieval.result import RetrievalResult, retrieve, retrieve_each
 from hyperdml.metrics.retrieval.whole_ranking import mean_average_precision, mean_reciprocal_rank
+from hyperdml.metrics.taxonomic.accumulator import ClassificationAccumulator
+from hyperdml.metrics.taxonomic.calibration import Reliability, reliability
+from hyperdml.metrics.taxonomic.classification import ClassificationReport
+from hyperdml.metrics.taxonomic.costs import prediction_costs
+from hyperdml.metrics.taxonomic.node_sets import NodeSetScores, node_set_scores
+from hyperdml.metrics.taxonomic.per_class import PerClassAccuracy
+from hyperdml.metrics.taxonomic.report import classification_report, per_class_accuracy
+from hyperdml.metrics.taxonomic.risk_coverage import RiskCoverage
 from hyperdml.metrics.trees.dendrogram import dendrogram_purity
 from hyperdml.metrics.trees.radius import radius_report
 from hyperdml.metrics.trees.radius_result import RadiusReport
 
 __all__ = [
     "Accumulator",
+    "ClassificationAccumulator",
+    "ClassificationReport",
     "ClusteringScores",
     "ErrorHeights",
     "EvaluationReport",
     "GradedReport",
     "GradedScores",
     "Interval",
+    "NodeSetScores",
+    "PerClassAccuracy",
     "RadiusReport",
+    "Reliability",
     "RetrievalReport",
     "RetrievalResult",
+    "RiskCoverage",
     "SharedLevels",
     "asi",
     "asi_scores",
     "average_hierarchical_precision",
     "bootstrap_interval",
+    "classification_report",
     "clustering_scores",
     "dendrogram_purity",
     "evaluation_report",
@@ -73,10 +88,14 @@ __all__ = [
     "ndcg",
     "ndcg_scores",
     "nearest_costs",
+    "node_set_scores",
+    "per_class_accuracy",
     "precision_at_k",
+    "prediction_costs",
     "r_precision",
     "radius_report",
     "recall_at_k",
+    "reliability",
     "retrieval_report",
     "retrieve",
     "retrieve_each",
