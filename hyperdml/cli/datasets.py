@@ -16,6 +16,16 @@ def list_datasets() -> None:
         f"{len(emoji.vendor_names)} vendors, {len(set(emoji.groups))} groups, {len(set(emoji.subgroups))} subgroups"
     )
     print("folder   data.root=FOLDER with images as FOLDER/CLASS/IMAGE")
+    print()
+    print("for task=classification, with a taxonomy:")
+    print("emoji    bundled: one vendor held out (data.held_out), classes shared")
+    print(
+        "cifar100 data.root=FOLDER of cifar-100-binary or cifar-100-python: 60000 images, 20 superclasses, 100 classes"
+    )
+    print("aircraft data.root=FOLDER of fgvc-aircraft-2013b: 10000 images, 30 manufacturers, 70 families, 100 variants")
+    print("nabirds  data.root=FOLDER of nabirds: 48562 images, 1011 nodes, 555 of them classes")
+    print("folder   data.root=FOLDER with images as FOLDER/train/CLASS/IMAGE and FOLDER/test/CLASS/IMAGE,")
+    print("         data.taxonomy=FILE for what stands above the classes")
 
 
 def build_emoji_set(*, variant: Literal["bundled", "large"] = "large", out: Path | None = None, size: int = 64) -> None:

@@ -1,22 +1,35 @@
-"""Data: the bundled emoji set, folders of images, class-disjoint splits, samplers, transforms, stored embeddings."""
+"""Data: bundled emoji, folders, releases with a taxonomy, splits, samplers, transforms, stored embeddings."""
 
+from hyperdml.data.classification import ClassificationDataConfig, ClassificationSplits, load_classification
 from hyperdml.data.embedding_set import EmbeddingSet
+from hyperdml.data.image_batches import ImageBatches
 from hyperdml.data.image_data import ImageData
-from hyperdml.data.image_files import Broken, list_images, read_image
+from hyperdml.data.image_files import Broken, list_images, read_full, read_image
+from hyperdml.data.labelled_images import ArrayImages, FileImages, LabelledImages
 from hyperdml.data.sampler import ClassBatchSampler
 from hyperdml.data.splits import DataConfig, RetrievalSplits, load_splits
 from hyperdml.data.transforms import AugmentConfig, to_input
+from hyperdml.data.views import CropConfig
 
 __all__ = [
+    "ArrayImages",
     "AugmentConfig",
     "Broken",
     "ClassBatchSampler",
+    "ClassificationDataConfig",
+    "ClassificationSplits",
+    "CropConfig",
     "DataConfig",
     "EmbeddingSet",
+    "FileImages",
+    "ImageBatches",
     "ImageData",
+    "LabelledImages",
     "RetrievalSplits",
     "list_images",
+    "load_classification",
     "load_splits",
+    "read_full",
     "read_image",
     "to_input",
 ]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+
+from hyperdml.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True)
@@ -34,3 +37,20 @@ class ImageData:
     def num_classes(self) -> int:
         """Number of classes C."""
         return len(self.class_names)
+
+    @cached_property
+    def taxonomy(self) -> Taxonomy:
+        """The tree of these classes under one root, its leaves in label order.
+
+        Inner nodes are called by their names at the coarsest level, by rank and id ("subgroup: 12") below it; one that
+        shares its name is called by its path.
+
+        Raises:
+            ValueError: the levels are not nested, or a class is called "root".
+        """
+        labels, first = np.unique(self.labels, return_index=True)
+        ids = self.levels[first]
+        ids[:, -1] = labels  # leaves come in the order of their ids
+        names: list[tuple[str, ...] | None] = [self.coarse_names] + [None] * (ids.shape[1] - 1)
+        names[-1] = self.class_names
+        return Taxonomy.from_levels(ids, names, self.level_names, homonyms="path", virtual_root=True)

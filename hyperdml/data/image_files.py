@@ -1,32 +1,48 @@
-"""Image files of a folder, each read as a small square of pixels or refused in one line."""
+"""Image files of a folder, each read as a square of pixels or at its own size, or refused in one line."""
 
 from __future__ import annotations
 
 import os
 import stat
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
+from hyperdml.data.image_decoding import (
+    FORMATS,
+    MAX_PIXELS,
+    WHOLE,
+    Box,
+    decode_part,
+    decode_square,
+    part_size,
+    pillow_without_warnings,
+)
 from hyperdml.errors import DataError
+
+__all__ = [
+    "MAX_PIXELS",
+    "SUFFIXES",
+    "Box",
+    "Broken",
+    "UnreadableImage",
+    "list_images",
+    "name_broken",
+    "printable",
+    "read_full",
+    "read_image",
+    "upright_size",
+]
 
 Broken = Literal["error", "skip", "replace"]
 """What to do with images that cannot be read: stop, leave them out, or put a white image in their place."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
-MAX_PIXELS = 89_478_485
-"""Images of more pixels are refused before they are decoded: Pillow's own threshold of suspicion.
+_Read = TypeVar("_Read")
 
-Decoded pixels and one copy of them, at four bytes each, then stay under 0.72 GB."""
-
-# what the suffixes promise, by content; others would bring their own decoders, and one that starts a program (EPS)
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF")
 _SHOWN = 20
 
 
@@ -94,18 +110,46 @@ def read_image(path: Path, size: int) -> np.ndarray:
     """
     if size < 1:
         raise ValueError(f"size must be at least 1, got {size}")
-    try:
-        # opening a pipe would wait for its writer
-        if stat.S_ISREG(path.stat().st_mode):
-            with _pillow_without_warnings():
-                return _decode(path, size)
-        reason = "a folder, not a file" if path.is_dir() else "not a regular file"
-    except MemoryError:
-        raise
-    except Exception as error:  # Pillow raises many types for damaged and foreign files
-        reason = _reason(error)
-    # raised here, since the traceback of Pillow's error would keep the half decoded image in memory
-    raise UnreadableImage(path, reason)
+    return _read(path, lambda: decode_square(path, size))
+
+
+def read_full(path: Path, box: Box | None = None, shrink: int = 1) -> np.ndarray:
+    """Read one image, or a part of it, upright, in RGB on white, at its own size.
+
+    16-bit channels and animations are treated as `read_image` does.
+
+    Args:
+        path: JPEG, PNG, WebP, BMP, GIF or TIFF file.
+        box: left, top, right and bottom of the part, in pixels of the upright image; right and bottom at or below 0
+            count from its edges: (0, 0, 0, -20) is all but the last 20 rows. None for the whole image.
+        shrink: 1, 2, 4 or 8: JPEG images are decoded with their sides divided by this (rounded up), which is several
+            times faster; images of other formats are not.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        UnreadableImage: see `read_image`; or the box is empty or not within the image.
+        ValueError: `shrink` is none of these.
+    """
+    if shrink not in (1, 2, 4, 8):
+        raise ValueError(f"shrink must be 1, 2, 4 or 8, got {shrink}")
+    return _read(path, lambda: decode_part(path, box or WHOLE, shrink))
+
+
+def upright_size(path: Path, box: Box | None = None) -> tuple[int, int]:
+    """Width and height of what `read_full` gives without shrinking.
+
+    Only the head of the file is read, but PNG files are decoded: their orientation may stand behind the pixels.
+
+    Args:
+        path: see `read_full`.
+        box: see `read_full`.
+
+    Raises:
+        UnreadableImage: see `read_full`.
+    """
+    return _read(path, lambda: part_size(path, box or WHOLE))
 
 
 def name_broken(broken: list[UnreadableImage], looked_at: str) -> DataError:
@@ -145,62 +189,25 @@ def _walk(folder: Path, found: list[Path], links: list[Path], entered: set[tuple
             raise DataError(f"cannot list the folder {printable(current)}: {error.strerror}") from error
 
 
-def _decode(path: Path, size: int) -> np.ndarray:
-    from PIL import Image, ImageOps
-
-    with path.open("rb") as file:
-        image: Image.Image = Image.open(file, formats=_FORMATS)
-        if image.width * image.height > MAX_PIXELS:
-            raise ValueError(f"{image.width} x {image.height} pixels are more than the {MAX_PIXELS:,} that are allowed")
-        from_png = image.format == "PNG"
-        ImageOps.exif_transpose(image, in_place=True)
-    # every step lets go of the image before it, so that two copies of the pixels exist at most
-    # 16-bit grey; older Pillow opens it as 32-bit integers from PNG
-    if image.mode.startswith("I;16") or (image.mode == "I" and from_png):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    elif image.mode in ("I", "F"):
-        raise ValueError(f"32-bit pixels (mode {image.mode}) have no agreed range; convert the image to 8 or 16 bits")
-    mode = "RGBA" if image.has_transparency_data else "RGB"
-    if image.mode != mode:
-        image = image.convert(mode)
-    image = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
-    if mode == "RGBA":
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return np.array(image)
+def _read(path: Path, decode: Callable[[], _Read]) -> _Read:
+    try:
+        # opening a pipe would wait for its writer
+        if stat.S_ISREG(path.stat().st_mode):
+            with pillow_without_warnings():
+                return decode()
+        reason = "a folder, not a file" if path.is_dir() else "not a regular file"
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow raises many types for damaged and foreign files
+        reason = _reason(error)
+    # raised here, since the traceback of Pillow's error would keep the half decoded image in memory
+    raise UnreadableImage(path, reason)
 
 
 def _reason(error: Exception) -> str:
     from PIL import UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):
-        return f"no image in a known format ({', '.join(_FORMATS)}), or cut off at its beginning"
+        return f"no image in a known format ({', '.join(FORMATS)}), or cut off at its beginning"
     text = (isinstance(error, OSError) and error.strerror) or str(error)
     return " ".join(text.split()) or type(error).__name__
-
-
-_lock = threading.Lock()
-_readers = 0
-_silence = warnings.catch_warnings()
-
-
-@contextmanager
-def _pillow_without_warnings() -> Iterator[None]:
-    """Ignore warnings that Pillow gives: damaged tags do no harm, and oversized images are refused anyway.
-
-    `catch_warnings` alone leaves the wrong filters behind when threads enter and leave it in turns; here the first
-    reader sets the filter and the last one takes it away.
-    """
-    global _readers, _silence
-    with _lock:
-        if _readers == 0:
-            _silence = warnings.catch_warnings()
-            _silence.__enter__()
-            warnings.filterwarnings("ignore", module=r"PIL\.")
-        _readers += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _readers -= 1
-            if _readers == 0:
-                _silence.__exit__(None, None, None)

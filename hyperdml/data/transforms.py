@@ -10,6 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+AUGMENT_NUMBERS = 8
+"""Random numbers that `augmented` takes for an image."""
+
 
 @dataclass(frozen=True)
 class AugmentConfig:
@@ -57,21 +60,46 @@ def to_input(
     """
     x = images.permute(0, 3, 1, 2).float() / 255
     if augment is not None:
-        x = _affine(x, size, augment, generator)
-        x = _colour(x, augment, generator)
+        numbers = torch.stack([torch.rand(len(x), generator=generator) for _ in range(AUGMENT_NUMBERS)], 1)
+        x = augmented(x, size, augment, numbers)
     elif x.shape[-1] != size:
         x = F.interpolate(x, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
-    offset, scale = (torch.tensor(v, device=x.device).view(1, 3, 1, 1) for v in (mean, std))
+    return normalised(x, mean, std)
+
+
+def normalised(x: Tensor, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor) -> Tensor:
+    """``(x - mean) / std`` by channel, of (N, 3, H, W) pixels in [0, 1]."""
+    offset, scale = (torch.as_tensor(v, device=x.device).view(1, 3, 1, 1) for v in (mean, std))
     return (x - offset) / scale
 
 
-def _affine(x: Tensor, size: int, config: AugmentConfig, generator: torch.Generator | None) -> Tensor:
-    """Random similarity maps; what comes into view from outside repeats the border."""
+def augmented(x: Tensor, size: int, config: AugmentConfig, numbers: Tensor) -> Tensor:
+    """Change images at random.
+
+    Args:
+        x: (N, 3, S, S) pixels in [0, 1], on any device.
+        size: side of the result in pixels.
+        config: settings.
+        numbers: (N, AUGMENT_NUMBERS) float32, uniform in [0, 1): all the chance there is. Where they lie on the CPU,
+            so does the work on them, with the same bits for every device of x.
+
+    Returns:
+        (N, 3, size, size) pixels in [0, 1].
+    """
+    angle, zoom, mirror, across, down, contrast, brightness, grey = numbers.unbind(1)
+    x = _affine(x, size, config, angle, zoom, mirror, torch.stack([across, down], 1))
+    return _colour(x, config, contrast, brightness, grey)
+
+
+def _affine(
+    x: Tensor, size: int, config: AugmentConfig, angle: Tensor, zoom: Tensor, mirror: Tensor, shift: Tensor
+) -> Tensor:
+    """Similarity maps; what comes into view from outside repeats the border."""
     n = len(x)
-    angle = _symmetric(n, generator) * math.radians(config.rotate)
-    zoom = 1 + _symmetric(n, generator) * config.scale
-    mirror = torch.where(torch.rand(n, generator=generator) < config.flip, -1.0, 1.0)
-    shift = torch.stack([_symmetric(n, generator), _symmetric(n, generator)], 1) * (2 * config.translate)
+    angle = _symmetric(angle) * math.radians(config.rotate)
+    zoom = 1 + _symmetric(zoom) * config.scale
+    mirror = torch.where(mirror < config.flip, -1.0, 1.0)
+    shift = _symmetric(shift) * (2 * config.translate)
     rows = [torch.cos(angle) * zoom * mirror, -torch.sin(angle) * zoom, shift[:, 0]]
     rows += [torch.sin(angle) * zoom * mirror, torch.cos(angle) * zoom, shift[:, 1]]
     theta = torch.stack(rows, 1).view(n, 2, 3).to(x.device)
@@ -81,15 +109,15 @@ def _affine(x: Tensor, size: int, config: AugmentConfig, generator: torch.Genera
     return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
 
 
-def _colour(x: Tensor, config: AugmentConfig, generator: torch.Generator | None) -> Tensor:
+def _colour(x: Tensor, config: AugmentConfig, contrast: Tensor, brightness: Tensor, grey: Tensor) -> Tensor:
     n = len(x)
-    factor = (1 + _symmetric(n, generator) * config.contrast).view(n, 1, 1, 1).to(x.device)
-    offset = (_symmetric(n, generator) * config.brightness).view(n, 1, 1, 1).to(x.device)
-    grey = (torch.rand(n, generator=generator) < config.grey).view(n, 1, 1, 1).to(x.device)
+    factor = (1 + _symmetric(contrast) * config.contrast).view(n, 1, 1, 1).to(x.device)
+    offset = (_symmetric(brightness) * config.brightness).view(n, 1, 1, 1).to(x.device)
+    without = (grey < config.grey).view(n, 1, 1, 1).to(x.device)
     x = (x - 0.5) * factor + 0.5 + offset
-    x = torch.where(grey, x.mean(1, keepdim=True), x)
+    x = torch.where(without, x.mean(1, keepdim=True), x)
     return x.clamp(0, 1)
 
 
-def _symmetric(n: int, generator: torch.Generator | None) -> Tensor:
-    return torch.rand(n, generator=generator) * 2 - 1
+def _symmetric(numbers: Tensor) -> Tensor:
+    return numbers * 2 - 1

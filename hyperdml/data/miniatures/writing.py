@@ -1,0 +1,64 @@
+"""Writing a release: all of its files, or none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from hyperdml.data.image_files import printable
+from hyperdml.errors import DataError
+
+
+@contextmanager
+def new_release(folder: Path, name: str) -> Iterator[Path]:
+    """A folder to write into, which gets its name when everything is written.
+
+    Args:
+        folder: where the release goes; made if it is not there.
+        name: what its archive unpacks to.
+
+    Raises:
+        DataError: it is there already.
+    """
+    target = folder / name
+    if target.exists():
+        raise DataError(f"{printable(target)} is there already; a miniature never replaces files")
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=folder))
+    try:
+        yield unfinished
+        unfinished.chmod(0o755)
+        os.rename(unfinished, target)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+
+
+def write_rows(path: Path, rows: Iterable[Iterable[object]]) -> None:
+    """Lines of cells, divided by single spaces."""
+    path.write_text("".join(" ".join(str(cell) for cell in row) + "\n" for row in rows), encoding="utf-8")
+
+
+def write_jpeg(path: Path, pixels: np.ndarray) -> None:
+    """(H, W, 3) uint8 as JPEG; the folder is made if it is not there."""
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, "JPEG", quality=90)
+
+
+def check_counts(**counts: int) -> None:
+    """Refuse to make classes without images.
+
+    Raises:
+        ValueError: a count is not positive; the message names it.
+    """
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{name} must be at least 1, got {count}")
