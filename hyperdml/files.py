@@ -10,7 +10,7 @@ from pathlib import Path
 _SUFFIX = ".part"
 
 
-def write_atomic(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes | bytearray) -> None:
     """Write to a temporary name in the same folder, flush to disk, rename.
 
     Args:

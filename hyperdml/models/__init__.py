@@ -1,13 +1,18 @@
-"""Models: a timm backbone and a head that ends in the Poincaré ball."""
+"""Models: a timm backbone and a head, in the Poincaré ball or over a taxonomy; features of frozen backbones."""
 
 from hyperdml.models.backbone import create_backbone
+from hyperdml.models.classifier import Classifier
+from hyperdml.models.classifier_backbone import ClassifierConfig
 from hyperdml.models.embed import Embedded, embed_images
 from hyperdml.models.embed_folder import FolderEmbeddings, embed_folder
 from hyperdml.models.embedding_model import EmbeddingModel, ModelConfig
+from hyperdml.models.feature_bank import feature_bank
 from hyperdml.models.head import EmbeddingHead, HeadConfig
 from hyperdml.models.model_hash import model_hash
 
 __all__ = [
+    "Classifier",
+    "ClassifierConfig",
     "Embedded",
     "EmbeddingHead",
     "EmbeddingModel",
@@ -17,5 +22,6 @@ __all__ = [
     "create_backbone",
     "embed_folder",
     "embed_images",
+    "feature_bank",
     "model_hash",
 ]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,19 +18,22 @@ PACKAGED = ("tf_efficientnet_lite0",)
 SOURCES = ("packaged", "hub", "none")  # anything else is the path of a weight file
 
 
-def create_backbone(name: str, weights: str = "packaged") -> nn.Module:
+def create_backbone(name: str, weights: str = "packaged", arguments: Mapping[str, Any] | None = None) -> nn.Module:
     """A timm model without its classifier: images in, pooled features out.
 
     Args:
         name: any timm model name.
         weights: "packaged": ImageNet weights from an installed package (tf_efficientnet_lite0 only); "hub": timm's
-            own download; "none": random; otherwise the path of a state dict (.safetensors, .pth) in timm's key names.
+            own download; "none": random; otherwise the path of a state dict (.safetensors, .pth) in timm's key names,
+            or in those of a release that timm converts (DINOv2, ...). Position embeddings are resampled to the input
+            size.
+        arguments: further arguments of the timm model, as `img_size` or `drop_path_rate`.
 
     Returns:
         The model, with timm's attribute `pretrained_cfg`; `feature_width` tells the width of its output.
 
     Raises:
-        ConfigError: unknown model name, or no packaged weights for it.
+        ConfigError: unknown model name, no packaged weights for it, or arguments that the model does not take.
         DataError: the weight file is missing or does not fit.
         EnvironmentProblem: the download failed.
     """
@@ -44,10 +49,11 @@ def create_backbone(name: str, weights: str = "packaged") -> nn.Module:
             "use 'hub', 'none' or the path of a weight file"
         )
     try:
-        model: nn.Module = timm.create_model(name, pretrained=weights == "hub", num_classes=0)
-    except (OSError, RuntimeError) as error:
-        if weights != "hub":
-            raise ConfigError(f"model.backbone: timm cannot make {name!r}: {error}") from error
+        model: nn.Module = timm.create_model(name, pretrained=weights == "hub", num_classes=0, **(arguments or {}))
+    except (TypeError, AssertionError, ValueError, OSError, RuntimeError) as error:
+        if weights != "hub" or not isinstance(error, (OSError, RuntimeError)):
+            extra = "".join(f", {key}={value}" for key, value in (arguments or {}).items())
+            raise ConfigError(f"model.backbone: timm cannot make {name!r}{extra}: {error}") from error
         raise EnvironmentProblem(f"could not download weights of {name!r}: {error}") from error
     if weights == "packaged":
         _load(model, timm_names(_packaged_lite0()), "the packaged weights")
@@ -124,6 +130,12 @@ def _read_state_dict(path: Path) -> dict[str, Tensor]:
 def _load(model: nn.Module, state: dict[str, Tensor], source: str) -> None:
     """Load all of the model's own keys; classifier keys of the file are left over and ignored."""
     own = model.state_dict()
+    convert = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
+    if convert is not None and any(key not in state or own[key].shape != state[key].shape for key in own):
+        try:
+            state = convert(state, model)
+        except Exception as error:  # whatever timm meets in a file of another model
+            raise DataError(f"{source} does not fit the model: {error!r}") from error
     missing = sorted(own.keys() - state.keys())
     wrong = sorted(key for key in own.keys() & state.keys() if own[key].shape != state[key].shape)
     if missing or wrong:
