@@ -267,6 +267,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="CIFAR-100 and NABirds only")
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--device", choices=["all", "cpu", "cuda"], default="all", help="all: the CPU, and CUDA if any")
+    parser.add_argument("--threads", type=int, nargs="+", help="of the CPU; by default 1, then all")
     parser.add_argument("--no-write", action="store_true", help="print only")
     parser.add_argument("--peak", help=argparse.SUPPRESS)  # measure the memory of one case, in a process of its own
     arguments = parser.parse_args()
@@ -277,9 +278,10 @@ def main() -> None:
         return
     shapes = ["CIFAR-100", "NABirds"] if arguments.quick else list(SHAPES)
     many = torch.get_num_threads()
+    counts = arguments.threads or [1, many]
     record, text = [], [INTRODUCTION, machine(), sizes(shapes)]
     for device in devices(arguments.device):
-        for threads in dict.fromkeys([1, many] if device.type == "cpu" else [many]):
+        for threads in dict.fromkeys(counts if device.type == "cpu" else [many]):
             print(f"{device.type}, {threads} threads", flush=True)
             results = measure_device(device, shapes, arguments.repeats, threads)
             record += results

@@ -10,10 +10,12 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
 
+from hyperdml.cli.compare import compare
 from hyperdml.cli.datasets import build_emoji_set, list_datasets
 from hyperdml.cli.embed import embed_images
 from hyperdml.cli.evaluate import evaluate
 from hyperdml.cli.index import build_index
+from hyperdml.cli.probe import probe
 from hyperdml.cli.recipes import list_recipes, show_recipe
 from hyperdml.cli.resume import resume
 from hyperdml.cli.search import search
@@ -40,7 +42,9 @@ def build_app() -> App:
         suppress_keyboard_interrupt=False,
     )
     app.command(train, name="train")
+    app.command(probe, name="probe")
     app.command(resume, name="resume")
+    app.command(compare, name="compare")
     app.command(evaluate, name="eval")
     app.command(embed_images, name="embed")
     app.command(build_index, name="index")

@@ -1,4 +1,4 @@
-"""Carry a run to its end: train what is missing, draw the picture, write the report, print the table."""
+"""Carry a run to its end: train what is missing, write the report, print the tables."""
 
 from __future__ import annotations
 
@@ -11,6 +11,16 @@ from hyperdml.cli.progress import RunProgress
 from hyperdml.data import EmbeddingSet, load_splits
 from hyperdml.errors import Interrupted
 from hyperdml.files import write_atomic
+from hyperdml.training.classify.config import ClassifyConfig
+from hyperdml.training.classify.report import (
+    class_comparison,
+    class_explanation,
+    class_report,
+    class_steps,
+    class_table,
+)
+from hyperdml.training.classify.result import ClassifyResult
+from hyperdml.training.classify.run import execute_classification
 from hyperdml.training.config import TrainConfig
 from hyperdml.training.report import (
     comparison,
@@ -24,29 +34,42 @@ from hyperdml.training.report import (
 )
 from hyperdml.training.result import RunResult
 from hyperdml.training.run import execute
+from hyperdml.training.settings import Config
 
 
-def conclude(config: TrainConfig, folder: Path) -> None:
+def conclude(config: Config, folder: Path, cache: Path | None = None) -> None:
     """Run all unfinished arms of a run folder and tell the user what came out.
 
     Args:
         config: the run.
         folder: its folder.
+        cache: of classification: folder of features of frozen backbones, by default in the user's cache.
     """
     console = Console(soft_wrap=True, markup=False, highlight=False)
     progress = RunProgress(console)
+    result: RunResult | ClassifyResult
     try:
-        result = execute(config, folder, progress)
-        if not (folder / "report.md").is_file():  # the last file of a run: a finished run needs its data no more
-            note = draw_picture(config, folder)
-            write_atomic(folder / "report.md", report_markdown(folder, config, result, note).encode())
+        # the report is the last file of a run: a finished run needs its data no more
+        reported = (folder / "report.md").is_file()
+        if isinstance(config, TrainConfig):
+            result = execute(config, folder, progress)
+            if not reported:
+                note = draw_picture(config, folder)
+                write_atomic(folder / "report.md", report_markdown(folder, config, result, note).encode())
+        else:
+            result = execute_classification(config, folder, progress, cache)
+            if not reported:
+                write_atomic(folder / "report.md", class_report(folder, config, result).encode())
     except Interrupted as error:
         raise Interrupted(f"{error}; continue with: hyperdml resume {folder}", error.exit_code - 128) from None
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted; continue with: hyperdml resume {folder}", signal.SIGINT) from None
     finally:
         progress.close()
-    print_result(console, config, folder, result)
+    if isinstance(config, TrainConfig) and isinstance(result, RunResult):
+        print_result(console, config, folder, result)
+    elif isinstance(config, ClassifyConfig) and isinstance(result, ClassifyResult):
+        print_classes(console, config, folder, result)
 
 
 def draw_picture(config: TrainConfig, folder: Path) -> str:
@@ -91,8 +114,21 @@ def print_result(console: Console, config: TrainConfig, folder: Path, result: Ru
     for text in result.radius.lines():
         console.print(f"  {text}")
     console.print(f"\nwritten to {folder}: report.md, disk.png, model/, embeddings.safetensors, metrics.jsonl")
+    print_steps(console, next_steps(folder, config))
+
+
+def print_classes(console: Console, config: ClassifyConfig, folder: Path, result: ClassifyResult) -> None:
+    """The table of a classification run and where to go from there."""
+    print(f"\n{text_table(*class_table(result.rows, result.part))}")
+    for text in ("", class_explanation(), class_comparison(result.rows)):
+        console.print(text)
+    console.print(f"\nwritten to {folder}: report.md (all figures), model/ (with its taxonomy), metrics.jsonl")
+    print_steps(console, class_steps(folder, config))
+
+
+def print_steps(console: Console, steps: list[tuple[str, str]]) -> None:
+    """Commands worth trying next, in columns."""
     console.print("try next:")
-    steps = next_steps(folder, config)
     width = max(len(command) for command, _ in steps)
     for command, why in steps:
         console.print(f"  {command:<{width}}  {why}")

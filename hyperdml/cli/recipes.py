@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 
-def list_recipes() -> None:
-    """Names of the bundled recipes, each with its first comment line."""
-    from hyperdml.training.settings import recipe_names, recipe_text
+from cyclopts import Parameter
 
-    for name in recipe_names():
-        print(f"{name:<16} {recipe_text(name).splitlines()[0].lstrip('# ')}")
+
+def list_recipes(*words: str, all: Annotated[bool, Parameter(negative="")] = False) -> None:
+    """The bundled recipes: those for retrieval, and what the names of those for classification are made of.
+
+    hyperdml recipes list nabirds hace
+
+    Args:
+        words: list the recipes whose names hold all of these words, each with its first line.
+        all: list every recipe so.
+    """
+    from hyperdml.training.bundled import recipe_names, recipe_text, retrieval_names
+    from hyperdml.training.classify.table import classification_names, overview
+
+    chosen = all or words
+    names = [name for name in recipe_names() if {*words} <= _words(name)] if chosen else retrieval_names()
+    width = max((len(name) for name in names), default=0)
+    for name in names:
+        print(f"{name:<{width}}  {recipe_text(name).splitlines()[0].lstrip('# ')}")
+    if chosen:
+        return
+    print(f"\n{len(classification_names())} recipes for classification over a taxonomy, DATA-NET-LOSS:")
+    print("\n".join(overview()))
+    print(
+        "\nFor example emoji-lite0-hace, which probes, or emoji-small-hace, which trains a net; hyperdml recipes list"
+    )
+    print("WORD lists those with a word in their name, --all every one.")
 
 
 def show_recipe(recipe: str, /, *, full: bool = False) -> None:
@@ -18,6 +41,13 @@ def show_recipe(recipe: str, /, *, full: bool = False) -> None:
         recipe: name of a bundled recipe, or the path of a YAML file.
         full: print every key with its value, defaults included.
     """
-    from hyperdml.training.settings import config_to_yaml, load_config, recipe_text
+    from hyperdml.training.bundled import recipe_text
+    from hyperdml.training.settings import config_to_yaml, load_config
 
     print(config_to_yaml(load_config(recipe)) if full else recipe_text(recipe), end="")
+
+
+def _words(name: str) -> set[str]:
+    """A name, its parts and all of its runs of parts."""
+    parts = name.split("-")
+    return {"-".join(parts[i:j]) for i in range(len(parts)) for j in range(i + 1, len(parts) + 1)}

@@ -20,7 +20,7 @@ def _elsewhere(hier: HIERConfig, geometry: Geometry) -> HIERConfig:
     return replace(hier, geometry=geometry, manifold_parameters=False, weight=hier.weight * scale)
 
 
-CONTROLS: dict[str, Callable[[HIERConfig], HIERConfig]] = {
+_HIER: dict[str, Callable[[HIERConfig], HIERConfig]] = {
     "metric": lambda hier: replace(hier, weight=0.0),
     "triplet": lambda hier: replace(hier, sample_loss="triplet"),
     "spherical": partial(_elsewhere, geometry="spherical"),
@@ -28,7 +28,16 @@ CONTROLS: dict[str, Callable[[HIERConfig], HIERConfig]] = {
     "official": lambda hier: HIERConfig(weight=0.5, mode="official"),
     "paper": lambda hier: HIERConfig(weight=1.0, mode="paper"),
 }
-"""Settings of the regulariser for each control, from those of the run."""
+"""Settings of the regulariser for each control that changes it, from those of the run."""
+
+
+def control_config(name: str, config: TrainConfig) -> TrainConfig:
+    """What a control trains; the run itself where the run lacks what the control changes."""
+    if name in _HIER and config.hier.weight > 0:
+        config = replace(config, hier=_HIER[name](config.hier))
+    if name in ("metric", "no_hace"):
+        config = replace(config, hace=replace(config.hace, weight=0.0))
+    return config
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ class Arm:
 
 
 def arms_of(config: TrainConfig, folder: Path) -> list[Arm]:
-    """The controls of a run in their order, then the run itself. A control equal to the run is left out.
+    """The controls of a run in their order, then the run itself. What equals the run or an earlier control is left out.
 
     Args:
         config: the run.
@@ -61,9 +70,9 @@ def arms_of(config: TrainConfig, folder: Path) -> list[Arm]:
         raise ConfigError(f"evaluation.controls lists a control twice: {', '.join(names)}")
     main = Arm(arm_title(config), config, folder)
     found: list[Arm] = []
-    for name in names if config.hier.weight > 0 else ():
-        settings = replace(config, hier=CONTROLS[name](config.hier))
-        if settings.hier == config.hier:
+    for name in names:
+        settings = control_config(name, config)
+        if settings in [config, *(arm.config for arm in found)]:
             continue
         title = arm_title(settings)
         if title in {arm.title for arm in [*found, main]}:  # the run has settings of its own in this mode
@@ -73,14 +82,15 @@ def arms_of(config: TrainConfig, folder: Path) -> list[Arm]:
 
 
 def arm_title(config: TrainConfig) -> str:
-    """What a configuration trains, for example "Proxy Anchor + HIER (default)"."""
-    metric, hier = loss_title(config.metric_loss.name), config.hier
-    if hier.weight == 0:
-        return metric
-    where = "" if hier.geometry == "hyperbolic" else f", {hier.geometry}"
-    if hier.sample_loss == "triplet":
-        return f"{metric} + triplets of HIER ({hier.mode}{where})"
-    return f"{metric} + HIER ({hier.mode}{where})"
+    """What a configuration trains, for example "Proxy Anchor + HIER (default) + HACE"."""
+    parts, hier = [loss_title(config.metric_loss.name)], config.hier
+    if hier.weight > 0:
+        where = "" if hier.geometry == "hyperbolic" else f", {hier.geometry}"
+        what = "triplets of HIER" if hier.sample_loss == "triplet" else "HIER"
+        parts.append(f"{what} ({hier.mode}{where})")
+    if config.hace.weight > 0:
+        parts.append("HACE")
+    return " + ".join(parts)
 
 
 def loss_title(name: str) -> str:

@@ -8,21 +8,30 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
+from torch.amp import GradScaler
 from torch.optim import Optimizer
 
 from hyperdml.errors import DataError
 from hyperdml.files import sha256, write_atomic
-from hyperdml.training.config import TrainConfig
 from hyperdml.training.settings import config_to_dict, refuse_changes
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _MODULE, _OPTIMIZER = "module.", "optimizer."
 
 
 def save_checkpoint(
-    folder: Path, step: int, module: nn.Module, optimizer: Optimizer, config: TrainConfig, seconds: float
+    folder: Path,
+    step: int,
+    module: nn.Module,
+    optimizer: Optimizer,
+    config: DataclassInstance,
+    seconds: float,
+    scaler: GradScaler,
 ) -> None:
     """Write the state after `step` steps, then remove older files.
 
@@ -31,8 +40,9 @@ def save_checkpoint(
         step: number of finished steps.
         module: everything with parameters or buffers.
         optimizer: its state is stored with it.
-        config: the run's configuration, compared when the checkpoint is loaded.
+        config: the run's configuration, a dataclass, compared when the checkpoint is loaded.
         seconds: training time so far.
+        scaler: of the loss; its state is stored with it.
 
     Raises:
         OSError: the disk does not take it; the previous checkpoint is kept.
@@ -44,7 +54,13 @@ def save_checkpoint(
     tensors = {_MODULE + key: value for key, value in module.state_dict().items()}
     for index, entries in state["state"].items():
         tensors.update({f"{_OPTIMIZER}{index}.{key}": value for key, value in entries.items()})
-    meta = {"step": step, "seconds": seconds, "config": config_to_dict(config), "param_groups": state["param_groups"]}
+    meta = {
+        "step": step,
+        "seconds": seconds,
+        "config": config_to_dict(config),
+        "param_groups": state["param_groups"],
+        "scaler": scaler.state_dict(),
+    }
     path = folder / f"step-{step:07d}.safetensors"
     plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     write_atomic(path, save(plain, metadata={"hyperdml": json.dumps(meta)}))
@@ -56,7 +72,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, module: nn.Module, optimizer: Optimizer, config: TrainConfig
+    folder: Path, module: nn.Module, optimizer: Optimizer, config: DataclassInstance, scaler: GradScaler
 ) -> tuple[int, float] | None:
     """Restore the newest checkpoint of a folder.
 
@@ -65,6 +81,7 @@ def load_checkpoint(
         module: receives weights and buffers.
         optimizer: receives its state.
         config: must equal the configuration stored with the checkpoint.
+        scaler: receives its state.
 
     Returns:
         Number of finished steps and training seconds, or None if there is no checkpoint.
@@ -93,6 +110,8 @@ def load_checkpoint(
             index, name = key.removeprefix(_OPTIMIZER).split(".", 1)
             state.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": meta["param_groups"]})
+    if scaler.is_enabled():
+        scaler.load_state_dict(meta["scaler"])
     return meta["step"], meta["seconds"]
 
 

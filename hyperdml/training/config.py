@@ -14,7 +14,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from hyperdml.data import AugmentConfig, DataConfig
 from hyperdml.models import ModelConfig
 
-Control = Literal["metric", "triplet", "spherical", "euclidean", "official", "paper"]
+Control = Literal["metric", "triplet", "spherical", "euclidean", "official", "paper", "no_hace"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,27 @@ class HIERConfig:
 
 
 @dataclass(frozen=True)
+class HACEConfig:
+    """HACE over the tree of the training classes, on distances to a prototype of every node of that tree.
+
+    The prototypes are thrown away after training. Curvature and clipping radius are those of the head.
+
+    Attributes:
+        weight: factor of the loss; 0 leaves it out. Data without a level above the class are refused with it.
+        dilution: share of its weight that each node hands to its parent. The default is ours; the paper's values are
+            lost in the text we have.
+        label_smoothing: eps of the uniform smoothing over the classes.
+        scale: where the learned scale of the distances starts. Low, so that the training classes are not soon told
+            apart for certain: a loss near 0 shapes nothing. Chosen on validation classes, with `optim.hace_lr_mult`.
+    """
+
+    weight: NonNegativeFloat = 0.0
+    dilution: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    label_smoothing: Annotated[float, Field(ge=0, le=1)] = 0.0
+    scale: PositiveFloat = 0.5
+
+
+@dataclass(frozen=True)
 class OptimConfig:
     """AdamW with one learning rate and a multiplier for every group of parameters.
 
@@ -88,6 +109,7 @@ class OptimConfig:
         head_lr_mult: multiplier of the embedding head.
         class_proxy_lr_mult: multiplier of the metric loss's own parameters (1e4 in HIER).
         hier_proxy_lr_mult: multiplier of the hierarchical proxies (50 in HIER).
+        hace_lr_mult: multiplier of HACE's prototypes and their scale.
         weight_decay: decoupled weight decay of all groups, as released.
         warmup_steps: steps during which the backbone's learning rate is 0.
         schedule: "constant", or "cosine" to 0 over all steps.
@@ -102,6 +124,7 @@ class OptimConfig:
     head_lr_mult: NonNegativeFloat = 1.0
     class_proxy_lr_mult: NonNegativeFloat = 1e4
     hier_proxy_lr_mult: NonNegativeFloat = 50.0
+    hace_lr_mult: NonNegativeFloat = 15.0
     weight_decay: NonNegativeFloat = 1e-2
     warmup_steps: NonNegativeInt = 0
     schedule: Literal["constant", "cosine"] = "cosine"
@@ -120,7 +143,8 @@ class EvaluationConfig:
         every: steps between evaluations on the validation classes; 0 for none before the end.
         controls: what else is trained from the same seed, for rows to compare HIER with: "metric" (the metric loss
             alone), "triplet" (a plain triplet loss on HIER's samples in its place), "spherical" and "euclidean" (HIER
-            in another geometry), "official" and "paper" (HIER as released and as in the paper, with their weights).
+            in another geometry), "official" and "paper" (HIER as released and as in the paper, with their weights),
+            "no_hace" (the run without HACE, which all but "metric" keep).
         draws: draws of each null that the scores of the trees are compared with.
     """
 
@@ -138,7 +162,7 @@ class TrainConfig:
         seed: all randomness is derived from it.
         device: "auto" (CUDA if there is one), or a torch device.
         checkpoint_every: steps between checkpoints.
-        data, model, batch, augment, metric_loss, hier, optim, evaluation: the parts.
+        data, model, batch, augment, metric_loss, hier, hace, optim, evaluation: the parts.
     """
 
     seed: NonNegativeInt = 0
@@ -150,5 +174,6 @@ class TrainConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     metric_loss: MetricLossConfig = field(default_factory=MetricLossConfig)
     hier: HIERConfig = field(default_factory=HIERConfig)
+    hace: HACEConfig = field(default_factory=HACEConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)

@@ -10,11 +10,11 @@ from typing import Any
 
 from hyperdml.errors import ConfigError, DataError
 from hyperdml.files import write_atomic
-from hyperdml.training.config import TrainConfig
-from hyperdml.training.settings import config_from_dict, config_to_yaml, read_text, read_yaml
+from hyperdml.training.settings import Config, config_from_dict, config_to_yaml
+from hyperdml.training.yaml_text import read_text, read_yaml
 
 
-def create_run(config: TrainConfig, folder: Path) -> list[Path]:
+def create_run(config: Config, folder: Path) -> list[Path]:
     """Make a run folder with its configuration.
 
     Args:
@@ -56,7 +56,7 @@ def discard_unstarted(folder: Path, made: list[Path]) -> None:
             path.rmdir()
 
 
-def read_run(folder: Path) -> TrainConfig:
+def read_run(folder: Path) -> Config:
     """Configuration of a run folder.
 
     Args:

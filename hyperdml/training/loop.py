@@ -1,9 +1,8 @@
-"""The training loop of one arm: a plain loop over steps, resumable at any of them."""
+"""The training of one retrieval arm: what a step computes, and at which learning rates."""
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,21 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from hyperdml.data import ClassBatchSampler, ImageData, to_input
-from hyperdml.errors import DivergedError, Interrupted
 from hyperdml.models import EmbeddingModel
 from hyperdml.seeds import derive_seed
-from hyperdml.training.checkpoint import load_checkpoint, save_checkpoint
 from hyperdml.training.config import OptimConfig, TrainConfig
 from hyperdml.training.environment import resolve_device
-from hyperdml.training.interrupt import InterruptGuard
-from hyperdml.training.learner import Learner, create_learner
+from hyperdml.training.learner import Learner, create_learner, training_taxonomy
 from hyperdml.training.param_groups import param_groups
-
-Start = Callable[[int], None]
-"""Called once before the first step, with the number of steps that an earlier sitting finished."""
-
-Monitor = Callable[[int, dict[str, float]], None]
-"""Called after every step with the number of finished steps and the step's figures."""
+from hyperdml.training.steps import Monitor, Pace, Start, take_steps
 
 Validate = Callable[[int, Learner], None]
 """Called every `evaluation.every` steps with the number of finished steps and the modules."""
@@ -78,32 +69,33 @@ def train(
         Interrupted: SIGINT or SIGTERM came; the state was saved.
     """
     device = resolve_device(config.device)
-    learner = create_learner(config, data.num_classes, device)
+    learner = create_learner(config, data.num_classes, device, training_taxonomy(config, data))
     learner.model.backbone.requires_grad_(not config.optim.freeze_backbone)
-    optimizer = torch.optim.AdamW(param_groups(learner.model, learner.metric_loss, learner.hier, config.optim))
+    groups = param_groups(learner.model, learner.metric_loss, learner.hier, config.optim, learner.prototypes)
+    optimizer = torch.optim.AdamW(groups)
     sampler = ClassBatchSampler(data.labels, config.batch.size, config.batch.per_class, config.seed)
-    first, seconds = load_checkpoint(checkpoints, learner, optimizer, config) or (0, 0.0)
-    start = time.perf_counter() - seconds
-    if on_start is not None:
-        on_start(first)
-    with InterruptGuard() as guard:
-        for step in range(first, config.optim.steps):
-            _set_mode(learner, config.optim)
-            for group in optimizer.param_groups:
-                group["lr"] = group["base_lr"] * lr_factor(step, group["name"], config.optim)
-            rows = sampler.batch(step)
-            features = _features(learner.model, config, data, bank, rows, step)
-            figures = _step(learner, optimizer, config, features, torch.from_numpy(data.labels[rows]), step)
-            if monitor is not None:
-                monitor(step + 1, figures)
-            done = step + 1
-            if validate is not None and config.evaluation.every and done % config.evaluation.every == 0:
-                validate(done, learner)
-            if guard.signal_number is not None or (done % config.checkpoint_every == 0 and done < config.optim.steps):
-                save_checkpoint(checkpoints, done, learner, optimizer, config, time.perf_counter() - start)
-            if guard.signal_number is not None:
-                raise Interrupted(f"interrupted after step {done}; its state is saved", guard.signal_number)
-    return Trained(learner.eval(), time.perf_counter() - start)
+
+    def losses(step: int) -> dict[str, Tensor]:
+        _set_mode(learner, config.optim)
+        rows = sampler.batch(step)
+        features = _features(learner.model, config, data, bank, rows, step)
+        if learner.hier is not None:
+            learner.hier.manual_seed(derive_seed(config.seed, "triplets", step))
+        return learner.losses(features, torch.from_numpy(data.labels[rows]).to(features.device))
+
+    seconds = take_steps(
+        learner,
+        optimizer,
+        losses,
+        Pace(config.optim.steps, config.checkpoint_every, config.evaluation.every, config.optim.clip_value),
+        lambda step, group: lr_factor(step, group, config.optim),
+        config,
+        checkpoints,
+        on_start=on_start,
+        monitor=monitor,
+        validate=None if validate is None else lambda done: validate(done, learner),
+    )
+    return Trained(learner.eval(), seconds)
 
 
 def lr_factor(step: int, group: str, config: OptimConfig) -> float:
@@ -129,31 +121,6 @@ def _features(
     inputs = to_input(images, config.data.image_size, model.mean, model.std, config.augment, generator)
     features: Tensor = model.backbone(inputs)
     return features
-
-
-def _step(
-    learner: Learner,
-    optimizer: torch.optim.Optimizer,
-    config: TrainConfig,
-    features: Tensor,
-    labels: Tensor,
-    step: int,
-) -> dict[str, float]:
-    if learner.hier is not None:
-        learner.hier.manual_seed(derive_seed(config.seed, "triplets", step))
-    parts = learner.losses(features, labels.to(features.device))
-    figures = {name: float(value.detach()) for name, value in parts.items()}
-    if not math.isfinite(figures["loss"]):
-        raise DivergedError(f"the loss is not finite at step {step + 1}: {figures}; lower optim.lr or the multipliers")
-    optimizer.zero_grad(set_to_none=True)
-    parts["loss"].backward()
-    gradients = [p.grad for p in learner.parameters() if p.grad is not None]
-    if not math.isfinite(float(torch.nn.utils.get_total_norm(gradients))):
-        raise DivergedError(f"the gradient is not finite at step {step + 1}; lower optim.lr or the multipliers")
-    if config.optim.clip_value is not None:
-        torch.nn.utils.clip_grad_value_(learner.parameters(), config.optim.clip_value)
-    optimizer.step()
-    return figures
 
 
 def _set_mode(learner: Learner, config: OptimConfig) -> None:

@@ -11,15 +11,20 @@ from hyperdml.training.config import OptimConfig
 
 
 def param_groups(
-    model: EmbeddingModel, metric_loss: nn.Module, hier: nn.Module | None, config: OptimConfig
+    model: EmbeddingModel,
+    metric_loss: nn.Module,
+    hier: nn.Module | None,
+    config: OptimConfig,
+    prototypes: nn.Module | None = None,
 ) -> list[dict[str, Any]]:
-    """Groups "backbone", "head", "class_proxies" and "hier_proxies" for AdamW.
+    """Groups "backbone", "head", "class_proxies", "hier_proxies" and "hace" for AdamW.
 
     Args:
         model: backbone and head.
         metric_loss: its parameters (class proxies) form a group; it may have none.
         hier: the regulariser, or None.
         config: base learning rate, multipliers, weight decay.
+        prototypes: those of HACE, or None.
 
     Returns:
         Non-empty groups, each with its name, learning rate at full schedule (`lr` and `base_lr`) and weight decay.
@@ -29,6 +34,7 @@ def param_groups(
         ("head", model.head, config.head_lr_mult),
         ("class_proxies", metric_loss, config.class_proxy_lr_mult),
         ("hier_proxies", hier, config.hier_proxy_lr_mult),
+        ("hace", prototypes, config.hace_lr_mult),
     ]
     groups = []
     for name, module, multiplier in parts:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -15,7 +15,10 @@ from hyperdml.files import write_atomic
 from hyperdml.metrics import RadiusReport
 from hyperdml.tree import ProxyTreeReport
 
-T = TypeVar("T", "ArmResult", "RunResult")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T")
 
 LEARNED = "its proxies"
 FITTED = "k-means after training"
@@ -27,7 +30,7 @@ class Row:
 
     Attributes:
         title: what was trained.
-        figures: shares in [0, 1] on the test classes.
+        figures: scores on the evaluated images, shares in [0, 1] but for distances.
         seconds: training time.
     """
 
@@ -80,7 +83,7 @@ class RunResult:
 
 def save_arm(folder: Path, result: ArmResult) -> None:
     """Write `arm.json`, which marks the arm as finished."""
-    write_atomic(folder / "arm.json", _encode(result))
+    write_record(folder / "arm.json", result)
 
 
 def load_arm(folder: Path) -> ArmResult | None:
@@ -89,12 +92,12 @@ def load_arm(folder: Path) -> ArmResult | None:
     Raises:
         DataError: `arm.json` is damaged.
     """
-    return _read(folder / "arm.json", ArmResult)
+    return read_record(folder / "arm.json", ArmResult)
 
 
 def save_result(folder: Path, result: RunResult) -> None:
     """Write `results.json`."""
-    write_atomic(folder / "results.json", _encode(result))
+    write_record(folder / "results.json", result)
 
 
 def load_result(folder: Path) -> RunResult | None:
@@ -103,14 +106,20 @@ def load_result(folder: Path) -> RunResult | None:
     Raises:
         DataError: `results.json` is damaged.
     """
-    return _read(folder / "results.json", RunResult)
+    return read_record(folder / "results.json", RunResult)
 
 
-def _encode(result: ArmResult | RunResult) -> bytes:
-    return json.dumps(asdict(result), indent=2).encode() + b"\n"
+def write_record(path: Path, record: DataclassInstance) -> None:
+    """Write a dataclass as JSON."""
+    write_atomic(path, json.dumps(asdict(record), indent=2).encode() + b"\n")
 
 
-def _read(path: Path, kind: type[T]) -> T | None:
+def read_record(path: Path, kind: type[T]) -> T | None:
+    """The dataclass that `write_record` wrote, or None if there is no file.
+
+    Raises:
+        DataError: the file is damaged.
+    """
     if not path.is_file():
         return None
     try:

@@ -14,22 +14,19 @@ RUN/
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 
 from hyperdml.data import ClassBatchSampler, EmbeddingSet, RetrievalSplits, load_splits
 from hyperdml.errors import ConfigError, DataError
-from hyperdml.files import remove_leftovers, write_atomic
 from hyperdml.training.arms import arms_of
+from hyperdml.training.claim import claimed
 from hyperdml.training.config import TrainConfig
-from hyperdml.training.environment import environment, resolve_device
-from hyperdml.training.learner import create_learner
+from hyperdml.training.environment import resolve_device
+from hyperdml.training.learner import create_learner, training_taxonomy
 from hyperdml.training.result import Row, RunResult, load_arm, load_result, save_result
-from hyperdml.training.settings import config_to_dict, refuse_changes
 from hyperdml.training.train_arm import radii, run_arm, score_part
 from hyperdml.training.views import Progress, Views, start_model
 
@@ -48,16 +45,11 @@ def execute(config: TrainConfig, folder: Path, progress: Progress) -> RunResult:
     Raises:
         HyperdmlError: see `train` and `load_splits`; another process works in the folder.
     """
-    try:
-        with FileLock(folder / ".lock", timeout=0):
-            remove_leftovers(folder)
-            return _execute(config, folder, progress)
-    except Timeout:
-        raise ConfigError(f"another process is working in {folder}") from None
+    with claimed(folder, config):
+        return _execute(config, folder, progress)
 
 
 def _execute(config: TrainConfig, folder: Path, progress: Progress) -> RunResult:
-    _same_as_before(config, folder)
     finished = load_result(folder)
     if finished is not None:
         progress.message(f"{folder} is finished")
@@ -92,23 +84,10 @@ def _execute(config: TrainConfig, folder: Path, progress: Progress) -> RunResult
     return result
 
 
-def _same_as_before(config: TrainConfig, folder: Path) -> None:
-    """Refuse to go on under another configuration than the run began with, which `env.json` keeps."""
-    path = folder / "env.json"
-    if not path.is_file():
-        record = {**environment(), "config": config_to_dict(config)}
-        write_atomic(path, json.dumps(record, indent=2).encode() + b"\n")
-        return
-    try:
-        stored = json.loads(path.read_text())["config"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"cannot read {path}: {error!r}") from error
-    refuse_changes(stored, config, path)
-
-
 def _check(config: TrainConfig, splits: RetrievalSplits, device: torch.device) -> None:
     """Meet every mistake that can be met before the long work begins."""
-    learner = create_learner(config, splits.train.num_classes, device)
+    taxonomy = training_taxonomy(config, splits.train)
+    learner = create_learner(config, splits.train.num_classes, device, taxonomy)
     model = learner.model
     size = config.data.image_size
     if model.fixed_size not in (None, size):

@@ -1,52 +1,33 @@
-"""Strict reading of recipes: YAML and dotted overrides into `TrainConfig`, with errors that name key and origin."""
+"""Strict reading of recipes: YAML and dotted overrides into a configuration, with errors that name key and origin."""
 
 from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass
-from importlib import resources
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeAlias, get_type_hints
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from hyperdml.errors import ConfigError
+from hyperdml.training.bundled import recipe_text
+from hyperdml.training.classify.config import ClassifyConfig
 from hyperdml.training.config import TrainConfig
+from hyperdml.training.yaml_text import read_value, read_yaml
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Config: TypeAlias = TrainConfig | ClassifyConfig
+
+_TASKS: dict[str, type[Config]] = {"retrieval": TrainConfig, "classification": ClassifyConfig}
 
 
-def recipe_names() -> list[str]:
-    """Names of the bundled recipes."""
-    folder = resources.files("hyperdml.training") / "recipes"
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
-
-
-def recipe_text(recipe: str) -> str:
-    """YAML of a bundled recipe, or of a file.
-
-    Args:
-        recipe: name of a bundled recipe, or a path that ends in .yaml or .yml.
-
-    Raises:
-        ConfigError: there is no such recipe or file.
-    """
-    if recipe.endswith((".yaml", ".yml")):
-        path = Path(recipe)
-        if not path.is_file():
-            raise ConfigError(f"no such recipe file: {path}")
-        return read_text(path)
-    if recipe not in recipe_names():
-        close = difflib.get_close_matches(recipe, recipe_names(), n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"bundled recipes: {', '.join(recipe_names())}"
-        raise ConfigError(f"no recipe named {recipe!r}; {hint} (a path must end in .yaml)")
-    return (resources.files("hyperdml.training") / "recipes" / f"{recipe}.yaml").read_text()
-
-
-def load_config(recipe: str, overrides: Sequence[str] = ()) -> TrainConfig:
+def load_config(recipe: str, overrides: Sequence[str] = ()) -> Config:
     """Read a recipe and apply overrides.
 
     Args:
@@ -54,13 +35,13 @@ def load_config(recipe: str, overrides: Sequence[str] = ()) -> TrainConfig:
         overrides: "dotted.key=value" texts; values are read as YAML.
 
     Returns:
-        The configuration.
+        The configuration, of the kind that the recipe's `task` says: retrieval, if it says nothing.
 
     Raises:
         ConfigError: unknown or duplicate key, value of the wrong type; the message names key, origin and suggestion.
     """
-    values = read_yaml(recipe_text(recipe), f"recipe {recipe}")
-    _check_keys(TrainConfig, values, f"recipe {recipe}")
+    kind, values = _kind(read_yaml(recipe_text(recipe), f"recipe {recipe}"), f"recipe {recipe}")
+    _check_keys(kind, values, f"recipe {recipe}")
     for text in overrides:
         key, equals, value = text.partition("=")
         if not equals:
@@ -71,52 +52,63 @@ def load_config(recipe: str, overrides: Sequence[str] = ()) -> TrainConfig:
             place = place.setdefault(part, {})
             if not isinstance(place, dict):
                 raise ConfigError(f"override {text!r}: {part!r} is a value, not a section")
-        place[last] = _read_yaml_value(value, f"override {text!r}")
-        _check_keys(TrainConfig, values, f"override {text!r}")
-    return config_from_dict(values, f"recipe {recipe}" + (" with overrides" if overrides else ""))
+        place[last] = read_value(value, f"override {text!r}")
+        _check_keys(kind, values, f"override {text!r}")
+    return _build(kind, values, f"recipe {recipe}" + (" with overrides" if overrides else ""))
 
 
-def config_from_dict(values: dict[str, Any], origin: str) -> TrainConfig:
-    """Build the configuration from nested mappings, converting and checking every value.
+def config_from_dict(values: dict[str, Any], origin: str) -> Config:
+    """Build a configuration from nested mappings, converting and checking every value.
 
     Args:
-        values: nested mapping with the keys of `TrainConfig`; missing keys keep their defaults.
+        values: nested mapping with the keys of `TrainConfig`, or with `task: classification` of `ClassifyConfig`;
+            missing keys keep their defaults.
         origin: where the values come from, for messages.
 
     Raises:
-        ConfigError: unknown key or value of the wrong type.
+        ConfigError: unknown key, value of the wrong type, or values that do not go together.
     """
-    _check_keys(TrainConfig, values, origin)
+    kind, values = _kind(values, origin)
+    _check_keys(kind, values, origin)
+    return _build(kind, values, origin)
+
+
+def _kind(values: dict[str, Any], origin: str) -> tuple[type[Config], dict[str, Any]]:
+    """The dataclass of a task, and the values for it."""
+    task = values.get("task", "retrieval")
+    if not isinstance(task, str) or task not in _TASKS:
+        raise ConfigError(f"{origin}: task must be one of {', '.join(_TASKS)}, got {task!r}")
+    if task == "retrieval":  # the kind of a recipe that does not say
+        values = {key: value for key, value in values.items() if key != "task"}
+    return _TASKS[task], values
+
+
+def _build(kind: type[Config], values: dict[str, Any], origin: str) -> Config:
     try:
-        return TypeAdapter(TrainConfig).validate_python(values)
+        return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         problems = []
         for detail in error.errors():
             key = ".".join(str(part) for part in detail["loc"])
-            problems.append(f"{key}: {detail['msg']}, got {detail['input']!r}")
+            if detail["type"] == "value_error":  # raised by a dataclass; the input is all of its values
+                problems.append(str(detail["ctx"]["error"]))
+            else:
+                problems.append(f"{key}: {detail['msg']}, got {detail['input']!r}")
         raise ConfigError(f"{origin}: " + "; ".join(problems)) from None
 
 
-def config_to_dict(config: TrainConfig) -> dict[str, Any]:
+def config_to_dict(config: DataclassInstance) -> dict[str, Any]:
     """Nested plain containers, the inverse of `config_from_dict`."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(config), default=dict))
     return plain
 
 
-def config_to_yaml(config: TrainConfig) -> str:
+def config_to_yaml(config: DataclassInstance) -> str:
     """YAML of the whole configuration, defaults included."""
     return yaml.safe_dump(config_to_dict(config), sort_keys=False)
 
 
-def read_text(path: Path) -> str:
-    """Text of a UTF-8 file, or a `ConfigError` that names it."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text: {error}") from None
-
-
-def refuse_changes(stored: dict[str, Any], config: TrainConfig, written: Path) -> None:
+def refuse_changes(stored: dict[str, Any], config: DataclassInstance, written: Path) -> None:
     """Raise a `ConfigError` that lists the keys in which `config` differs from what a file was written under."""
     different = differing_keys(stored, config_to_dict(config))
     if different:
@@ -144,42 +136,6 @@ def settings_errors(section: str) -> Iterator[None]:
         raise
     except ValueError as error:
         raise ConfigError(f"{section}: {error}") from error
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML's safe loader, except that a key given twice is an error and 1e-1 is a number."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=deep)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key!r}", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(text: str, origin: str) -> dict[str, Any]:
-    """Keys and values of a YAML text, or a `ConfigError` that names its origin."""
-    values = _read_yaml_value(text, origin)
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise ConfigError(f"{origin}: expected keys and values, got {type(values).__name__}")
-    return values
-
-
-# YAML 1.1 reads 1e-1 as text, which nobody who writes a learning rate means
-_UniqueKeyLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+|\d*\.\d+|\d+\.)[eE][-+]?\d+$"), list("-+.0123456789")
-)
-
-
-def _read_yaml_value(text: str, origin: str) -> Any:
-    try:
-        return yaml.load(text, _UniqueKeyLoader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{origin}: not valid YAML: {error}".replace("\n", " ")) from error
 
 
 def _check_keys(kind: type, values: dict[str, Any], origin: str, prefix: str = "") -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperdml.errors import ConfigError
+from hyperdml.training.bundled import retrieval_names
 from hyperdml.training.config import TrainConfig
 from hyperdml.training.settings import (
     config_from_dict,
@@ -15,11 +16,10 @@ from hyperdml.training.settings import (
     config_to_yaml,
     differing_keys,
     load_config,
-    recipe_names,
 )
 
 
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("name", retrieval_names())
 def test_bundled_recipes_load(name):
     assert isinstance(load_config(name), TrainConfig)
 
@@ -102,8 +102,8 @@ def test_files(tmp_path):
 def test_unknown_recipes():
     with pytest.raises(ConfigError, match="did you mean 'quickstart'"):
         load_config("quikstart")
-    with pytest.raises(ConfigError, match="bundled recipes: quickstart"):
-        load_config("resnet")
+    with pytest.raises(ConfigError, match="no recipe named 'transformer'; hyperdml recipes list shows them"):
+        load_config("transformer")
     with pytest.raises(ConfigError, match=r"no such recipe file: no\.yaml"):
         load_config("no.yaml")
 

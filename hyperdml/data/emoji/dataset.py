@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -110,18 +111,28 @@ def load_emoji(subset: Literal["all", "tiny"] = "all", folder: Path | None = Non
     """
     if subset not in ("all", "tiny"):
         raise ValueError(f"subset must be 'all' or 'tiny', got {subset!r}")
-    index_path = (BUNDLED_FOLDER if folder is None else Path(folder)) / INDEX_FILE
-    try:
-        index = json.loads(_read(index_path))
-        dataset = _assemble(index, index_path.parent)
-        tiny = np.array(index["tiny"], dtype=np.int64)
-    except (ValueError, TypeError, KeyError, IndexError) as error:
-        raise DataError(f"{index_path} is not an index of an emoji set: {error!r}") from error
+    dataset, tiny = _bundled() if folder is None else _load(Path(folder))
     if subset == "all":
         return dataset
     if not tiny.size:
-        raise DataError(f"{index_path} names no tiny subset")
+        raise DataError(f"{Path(folder or BUNDLED_FOLDER) / INDEX_FILE} names no tiny subset")
     return dataset.select(tiny)
+
+
+@cache
+def _bundled() -> tuple[EmojiDataset, np.ndarray]:
+    """The bundled set, decoded once a process: it cannot be changed, and comparisons load it for every run."""
+    return _load(BUNDLED_FOLDER)
+
+
+def _load(folder: Path) -> tuple[EmojiDataset, np.ndarray]:
+    """A set, and the classes of its tiny subset."""
+    index_path = folder / INDEX_FILE
+    try:
+        index = json.loads(_read(index_path))
+        return _assemble(index, folder), np.array(index["tiny"], dtype=np.int64)
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise DataError(f"{index_path} is not an index of an emoji set: {error!r}") from error
 
 
 def _assemble(index: Mapping[str, Any], folder: Path) -> EmojiDataset:

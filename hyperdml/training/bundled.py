@@ -1,0 +1,45 @@
+"""Recipes that come with the package: files for retrieval, a table of parts for classification."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import resources
+from pathlib import Path
+
+from hyperdml.errors import ConfigError
+from hyperdml.training.classify.table import classification_names, classification_text
+from hyperdml.training.yaml_text import read_text
+
+
+def retrieval_names() -> list[str]:
+    """Names of the recipes that are files."""
+    folder = resources.files("hyperdml.training") / "recipes"
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def recipe_names() -> list[str]:
+    """Names of all bundled recipes."""
+    return [*retrieval_names(), *classification_names()]
+
+
+def recipe_text(recipe: str) -> str:
+    """YAML of a bundled recipe, or of a file.
+
+    Args:
+        recipe: name of a bundled recipe, or a path that ends in .yaml or .yml.
+
+    Raises:
+        ConfigError: there is no such recipe or file.
+    """
+    if recipe.endswith((".yaml", ".yml")):
+        path = Path(recipe)
+        if not path.is_file():
+            raise ConfigError(f"no such recipe file: {path}")
+        return read_text(path)
+    if recipe in classification_names():
+        return classification_text(recipe)
+    if recipe not in retrieval_names():
+        close = difflib.get_close_matches(recipe, recipe_names(), n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "hyperdml recipes list shows them"
+        raise ConfigError(f"no recipe named {recipe!r}; {hint} (a path must end in .yaml)")
+    return (resources.files("hyperdml.training") / "recipes" / f"{recipe}.yaml").read_text()

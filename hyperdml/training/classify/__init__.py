@@ -1,0 +1,1 @@
+"""Training of classifiers over a taxonomy: configuration, losses, steps, run, report."""

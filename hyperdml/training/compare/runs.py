@@ -1,0 +1,72 @@
+"""How a comparison trains one configuration: a run folder of its own, and its figures."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from hyperdml.errors import ConfigError, DataError, DivergedError, EnvironmentProblem
+from hyperdml.training.compare.arms import Job, digest
+from hyperdml.training.config import TrainConfig
+from hyperdml.training.folder import create_run, discard_unstarted
+from hyperdml.training.settings import Config
+from hyperdml.training.views import Progress
+
+
+class Trainer:
+    """Trains a configuration of a plan as `hyperdml train` does.
+
+    An interrupted run leaves its folder, from which the next call goes on.
+
+    Args:
+        jobs: the plan; run folders are called by arm, unit and seed.
+        work: folder of the run folders, made when it is needed.
+        keep: keep the folders of finished runs with their models, instead of removing them.
+        progress: told about everything.
+    """
+
+    def __init__(self, jobs: Sequence[Job], work: Path, *, keep: bool, progress: Progress) -> None:
+        self._folders = {digest(job.config): work / job.folder for job in jobs}
+        self._work, self._keep, self._progress = work, keep, progress
+
+    def __call__(self, config: Config) -> Mapping[str, float]:
+        """Figures of a run.
+
+        Args:
+            config: a configuration of the plan.
+
+        Raises:
+            HyperdmlError: what training raises.
+        """
+        folder = self._folders[digest(config)]
+        made = [] if (folder / "config.yaml").is_file() else create_run(config, folder)
+        try:
+            figures = _train(config, folder, self._progress)
+        except DivergedError:
+            self._discard(folder)
+            raise
+        except (ConfigError, DataError, EnvironmentProblem):
+            discard_unstarted(folder, made)
+            raise
+        self._discard(folder)
+        return figures
+
+    def _discard(self, folder: Path) -> None:
+        if self._keep:
+            return
+        shutil.rmtree(folder)
+        with suppress(OSError):  # other runs are there
+            self._work.rmdir()
+
+
+def _train(config: Config, folder: Path, progress: Progress) -> Mapping[str, float]:
+    """Figures of the main arm, from the function that trains this kind of configuration."""
+    if isinstance(config, TrainConfig):
+        from hyperdml.training.run import execute
+
+        return execute(config, folder, progress).rows[-1].figures
+    from hyperdml.training.classify.run import execute_classification
+
+    return execute_classification(config, folder, progress).rows[-1].figures
