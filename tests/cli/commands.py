@@ -1,16 +1,23 @@
-"""The command line in a process of its own, shared by the tests of classification."""
+"""The command line for its tests: in this process, or in one of its own to be interrupted and killed."""
 
+import io
 import os
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from unittest.mock import patch
+
+from hyperdml.cli.app import run as run_here
+
+WIDE = {"OMP_NUM_THREADS": "1", "COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
 
 
 def start(*words, cwd, **variables):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "PYTHONUNBUFFERED": "1", **variables}
+    """A process of its own; starting one costs seconds, so only what a signal or a crash is about needs it."""
     return subprocess.Popen(
         [sys.executable, "-c", "import hyperdml.cli; hyperdml.cli.main()", *map(str, words)],
         cwd=cwd,
-        env=environment,
+        env={**os.environ, **WIDE, **variables},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -18,6 +25,11 @@ def start(*words, cwd, **variables):
 
 
 def run(*words, cwd, **variables):
-    process = start(*words, cwd=cwd, **variables)
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
+    """Exit code, output and errors of a command in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with chdir(cwd), patch.dict(os.environ, {**WIDE, **variables}), redirect_stdout(out), redirect_stderr(err):
+        try:
+            code = run_here([str(word) for word in words])
+        except SystemExit as stop:  # --help and --version
+            code = stop.code or 0
+    return code, out.getvalue(), err.getvalue()

@@ -1,17 +1,15 @@
 """The command line as a user meets it: subprocesses, exit codes, files, interruption."""
 
 import json
-import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 import yaml
+from cli.commands import run, start
 from PIL import Image
 from safetensors import safe_open
 
@@ -31,24 +29,6 @@ SMALL = [
     "optim.views=1",
     "checkpoint_every=3",
 ]
-
-
-def start(*words, cwd):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-c", "import hyperdml.cli; hyperdml.cli.main()", *map(str, words)],
-        cwd=cwd,
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-
-
-def run(*words, cwd):
-    process = start(*words, cwd=cwd)
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
 
 
 @pytest.fixture(scope="module")
