@@ -32,6 +32,7 @@ from hyperdml.training.report import markdown_table
 from hyperdml.training.settings import load_config
 
 HELD = 0.05  # Holm's p-value that a difference must stay below to be called one
+RATE = 0.03  # of the recipes emoji-lite0
 FIGURES = (
     "top1",
     "top5",
@@ -77,6 +78,7 @@ def _pairings() -> dict[str, tuple[str, ...]]:
         found[f"HACE {value}"] = ("hace", setting)
         found[f"cross-entropy, rate x {1 - value:.1f}"] = ("ce", setting, "optim.lr_pairing=hace")
         found[f"HACE {value}, rate / {1 - value:.1f}"] = ("hace", setting, "optim.lr_pairing=ce")
+        found[f"cross-entropy, rate / {1 - value:.1f}"] = ("ce", f"optim.lr={RATE / (1 - value):.6g}")
     return found
 
 
@@ -102,8 +104,8 @@ STUDIES = {
     "pairing": Study(
         "Linear heads, learning rates paired",
         "The paper pairs HACE at the base rate with cross-entropy at (1 - dilution) times it, and cross-entropy at the "
-        "base rate with HACE at the base rate over (1 - dilution). Differences are against cross-entropy at the base "
-        "rate.",
+        "base rate with HACE at the base rate over (1 - dilution). Cross-entropy at that raised rate tells what the rate "
+        "alone does. Differences are against cross-entropy at the base rate.",
         "lite0",
         _pairings(),
     ),

@@ -23,7 +23,7 @@ from hyperdml.cli.taxonomy import check_taxonomy, convert_taxonomy, show_taxonom
 from hyperdml.cli.train import train
 from hyperdml.errors import HyperdmlError
 
-_HELP = """Hyperbolic deep metric learning: train HIER, score it, search with it, look at it.
+_HELP = """Hyperbolic deep metric learning: train HIER, score it, search with it, look at it; classify over taxonomies with HACE.
 
 Start with: hyperdml train quickstart
 
