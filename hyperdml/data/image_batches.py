@@ -100,6 +100,7 @@ class ImageBatches:
         Raises:
             ValueError: there is no batch `first`.
             UnreadableImage: a file is missing or damaged.
+            RuntimeError: of files: gone on with after another epoch of this object was begun.
         """
         if not 0 <= first <= self._count:
             raise ValueError(f"first must be from 0 to {self._count}, the batches of an epoch, got {first}")

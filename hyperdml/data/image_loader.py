@@ -50,12 +50,17 @@ class ImageLoader:
 
         Raises:
             UnreadableImage: a file is missing or damaged.
+            RuntimeError: these are gone on with after others were begun: the workers read for one caller.
         """
-        self._order.batches = [[(epoch, row) for row in batch.tolist()] for batch in rows]
+        wanted = [[(epoch, row) for row in batch.tolist()] for batch in rows]
+        self._order.batches = wanted
         for found in self._loader:
             if not isinstance(found, Tensor):
                 raise UnreadableImage(*found)
             yield found
+            # the workers have turned to the others, whose images would come with the labels of these
+            if self._order.batches is not wanted:
+                raise RuntimeError(f"epoch {epoch} cannot go on: another one of the same batches was begun meanwhile")
 
 
 class _Order:

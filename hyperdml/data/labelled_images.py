@@ -12,6 +12,9 @@ import numpy as np
 
 from hyperdml.data.image_files import Box, printable, read_full, upright_size
 from hyperdml.errors import DataError
+from hyperdml.files import sha256
+
+_OFTEN_PLAIN = (".bmp", ".tif", ".tiff")  # files without compression are as long as their images are large
 
 
 class LabelledImages(ABC):
@@ -142,15 +145,21 @@ class FileImages(LabelledImages):
 
     @cached_property
     def key(self) -> str:
-        """SHA-256 of relative paths, sizes in bytes and boxes.
+        """SHA-256 of relative paths, sizes in bytes and boxes, and of the content of BMP and TIFF files.
+
+        Compressed files of other pixels have other sizes, as good as always where there are many; those of files that
+        are not compressed tell only how large the images are.
 
         Raises:
             DataError: a file is missing.
         """
         digest = hashlib.sha256()
         for path in self.paths:
+            file = self.root / path
             try:
-                digest.update(f"{path}\0{(self.root / path).stat().st_size}\0".encode("utf-8", "surrogateescape"))
+                digest.update(f"{path}\0{file.stat().st_size}\0".encode("utf-8", "surrogateescape"))
+                if file.suffix.lower() in _OFTEN_PLAIN:
+                    digest.update(sha256(file).encode())
             except OSError as error:
                 raise DataError(f"{printable(self.root / path)}: {error.strerror}") from error
         if self.boxes is not None:

@@ -115,7 +115,10 @@ class Classifier(nn.Module):
             raise DataError(f"cannot read the model configuration {folder / _CONFIG}: {error!r}") from error
         taxonomy = Taxonomy.from_json(folder / _TAXONOMY)
         _same_taxonomy(taxonomy.hash, expected, folder / _TAXONOMY, folder / _CONFIG)
-        model = cls(replace(config, weights="none"), taxonomy, head, image_size)
+        try:
+            model = cls(replace(config, weights="none"), taxonomy, head, image_size)
+        except Exception as error:  # values of a type or size that timm does not expect raise nearly anything
+            raise DataError(f"{folder / _CONFIG} describes no model: {error}") from error
         model.config = config
         try:
             with safe_open(folder / _WEIGHTS, framework="pt") as file:

@@ -45,10 +45,19 @@ def make_backbone(config: ClassifierConfig, image_size: int) -> nn.Module:
         image_size: side of the images in pixels, handed to timm for backbones that are made for one size.
 
     Raises:
-        ConfigError: see `create_backbone`; or the stem does not fit the backbone or its weights.
+        ConfigError: see `create_backbone`; or the stem is not known or does not fit the backbone or its weights,
+            drop_path_rate or patch_size is out of range, or the image is not a whole number of patches.
     """
     import timm
 
+    if config.stem not in ("standard", "small"):
+        raise ConfigError(f"model.stem must be 'standard' or 'small', got {config.stem!r}")
+    if not 0 <= config.drop_path_rate < 1:
+        raise ConfigError(f"model.drop_path_rate must be in [0, 1), got {config.drop_path_rate}")
+    if config.patch_size is not None and not 1 <= config.patch_size <= image_size:
+        raise ConfigError(
+            f"model.patch_size must be from 1 to the image's {image_size} pixels, got {config.patch_size}"
+        )
     arguments: dict[str, Any] = {}
     if config.drop_path_rate:
         arguments["drop_path_rate"] = config.drop_path_rate
@@ -58,6 +67,9 @@ def make_backbone(config: ClassifierConfig, image_size: int) -> nn.Module:
     if usual is not None and usual.fixed_input_size and usual.input_size[-1] != image_size:
         arguments["img_size"] = image_size
     backbone = create_backbone(config.backbone, config.weights, arguments)
+    # at the size that it was made for a net is as published; SigLIP's 384 pixels are no multiple of its 14
+    if usual is not None and usual.input_size[-1] != image_size:
+        _check_patches(backbone, config.backbone, image_size)
     if config.stem == "small":
         _make_stem_small(backbone, config)
     # the memory layout in which convolutions are fastest, on CPUs and GPUs alike
@@ -74,6 +86,20 @@ def pooled(backbone: nn.Module, images: Tensor, normalize: bool) -> Tensor:
     """(B, F) features of images, of length 1 if asked for."""
     features: Tensor = backbone(images)
     return F.normalize(features, dim=1) if normalize else features
+
+
+def _check_patches(backbone: nn.Module, name: str, image_size: int) -> None:
+    """Refuse images of which the last rows and columns would fill no patch: timm leaves them out without a word."""
+    from timm.layers import PatchEmbed
+
+    embed = getattr(backbone, "patch_embed", None)
+    if isinstance(embed, PatchEmbed) and not embed.dynamic_img_pad:
+        for side in embed.patch_size:
+            if image_size % side:
+                raise ConfigError(
+                    f"data.image_size must be a multiple of {side}, the patches of {name!r}, got {image_size}: "
+                    f"{image_size % side} rows and columns of every image would not be seen"
+                )
 
 
 def _make_stem_small(backbone: nn.Module, config: ClassifierConfig) -> None:

@@ -83,6 +83,8 @@ def feature_bank(
             if tick is not None:
                 tick(len(data) * views)
             return kept
+        # a folder that cannot be is told before the work, not behind it
+        path.parent.mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "model"))
         backbone = make_backbone(config, image_size).to(device).eval()
@@ -112,7 +114,6 @@ def feature_bank(
             if tick is not None:
                 tick(len(images))
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         file.write(path)
     return file.features
 

@@ -258,6 +258,16 @@ def test_the_same_bits_for_any_number_of_workers(file_data, workers):
         assert all(torch.equal(a, b) for (a, _), (b, _) in zip(rest, expected, strict=True))
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_epoch_of_files_does_not_go_on_behind_another(file_data, workers):
+    made = batches(file_data, workers=workers)
+    first, second = made.epoch(0), made.epoch(1)
+    next(first), next(second)
+    with pytest.raises(RuntimeError, match="epoch 0 cannot go on"):
+        next(first)
+    assert torch.equal(next(second)[0], list(batches(file_data).epoch(1))[1][0])
+
+
 @pytest.mark.parametrize("kind", ["resized", "padded", "affine"])
 def test_from_the_middle_of_an_epoch_from_memory(kind):
     whole = list(batches(array_data(), CropConfig(kind)).epoch(7))
@@ -441,6 +451,14 @@ def test_keys_tell_what_the_images_are(file_data, tmp_path):
     (moved / again.paths[2]).unlink()
     with pytest.raises(DataError, match=r"2\.jpg: No such file"):
         FileImages(moved, again.paths, again.labels).key  # noqa: B018
+
+
+def test_keys_of_files_whose_length_says_nothing(tmp_path):
+    keys = set()
+    for seed in (0, 1):
+        Image.fromarray(smooth(20, 20, seed)).save(tmp_path / "0.BMP")
+        keys.add(FileImages(tmp_path, ("0.BMP",), np.zeros(1, np.int64)).key)
+    assert len(keys) == 2
 
 
 @pytest.mark.gpu

@@ -121,6 +121,11 @@ def test_costs_by_hand():
     ]
     # a label at an inner node stands for the leaves below it
     assert prediction_costs(label(T1, "d1", "d2", "D", "a1"), label(T1, *["B"] * 4), T1).tolist() == [0, 0, 0, 3]
+    # a common ancestor counts, also where roots that are not common are nearer
+    edges = [("r", "x"), ("x", "y"), ("y", "a"), ("r", "z"), ("z", "b"), ("r", "c"), ("s", "a"), ("t", "b")]
+    far = Taxonomy.from_edges(edges, ["a", "b", "c"], virtual_root=False)
+    assert prediction_costs([0, 0], [1, 2], far, "path").tolist() == [5, 4]
+    assert far.distance_matrix("path")[0].tolist() == [0, 5, 4]
     # nothing in common: over a root above all, which no answer is
     assert prediction_costs([-1, 3], [0, 0], FOREST).tolist() == [3, 3]
     assert prediction_costs([-1, 3], [0, 0], FOREST, "path").tolist() == [3, 6]

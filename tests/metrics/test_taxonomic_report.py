@@ -106,6 +106,15 @@ def test_accuracy_class_by_class():
     assert torch.equal(again.accuracy, report.per_class_accuracy("family").accuracy)
 
 
+@pytest.mark.parametrize("without", [("ks",), ("distance_ks",), ("ks", "distance_ks")])
+def test_without_any_k_the_other_figures_stay(without):
+    logits, labels = torch.randn(20, 5), torch.arange(20) % 5
+    figures = classification_report(logits, labels, T1).figures()
+    names = {"ks": "top", "distance_ks": "hierarchical_distance@"}
+    left = {name: value for name, value in figures.items() if not name.startswith(tuple(names[k] for k in without))}
+    assert classification_report(logits, labels, T1, **dict.fromkeys(without, ())).figures() == left
+
+
 def test_accuracy_class_by_class_by_hand():
     found = per_class_accuracy(SHARES.log(), label(T1, "a2", "c", "a1"), T1, "class", level_names=NAMES)
     assert found.names == ("c", "A", "B")
@@ -145,8 +154,9 @@ def test_levels():
         (torch.full((1, 5), -torch.inf), [0], {}, "row 0 of the logits has largest value -inf"),
         (torch.zeros(1, 5), [0], {"level_names": ("a", "b")}, "2 level names for 3 levels"),
         (torch.zeros(1, 5), [0], {"level_rule": "sum"}, "level_rule must be 'mass' or 'leaf', got 'sum'"),
-        (torch.zeros(1, 5), [0], {"ks": (0,)}, r"ks must be whole numbers of at least 1, got \(0,\)"),
-        (torch.zeros(1, 5), [0], {"distance_ks": (1, 2.5)}, "distance_ks must be whole numbers"),
+        (torch.zeros(1, 5), [0], {"ks": (0,)}, r"ks must be a sequence of whole numbers of at least 1, got \(0,\)"),
+        (torch.zeros(1, 5), [0], {"ks": 5}, "ks must be a sequence of whole numbers of at least 1, got 5"),
+        (torch.zeros(1, 5), [0], {"distance_ks": (1, 2.5)}, "distance_ks must be a sequence of whole numbers"),
         (torch.zeros(1, 5), [0], {"distance": "edges"}, "distance must be 'lca_height', 'path' .* got 'edges'"),
         (torch.zeros(1, 5), [0], {"distance": -torch.ones(5, 5)}, "finite, not negative and 0 on the diagonal"),
         (torch.zeros(1, 5), [0], {"bins": 0}, "bins must be"),

@@ -135,6 +135,11 @@ def test_small_stem_keeps_the_size_of_the_images():
         (ClassifierConfig("resnet18", "elsewhere.pth", stem="small"), "weight file not found"),
         (ClassifierConfig("resnet18", patch_size=4), "timm cannot make 'resnet18', patch_size=4: .*patch_size"),
         (ClassifierConfig("resnet81"), "timm has no model 'resnet81'"),
+        (ClassifierConfig("resnet18", stem="smal"), "model.stem must be 'standard' or 'small', got 'smal'"),
+        (ClassifierConfig("resnet18", drop_path_rate=1.5), r"drop_path_rate must be in \[0, 1\), got 1.5"),
+        (ClassifierConfig("vit_tiny_patch16_224", patch_size=0), "patch_size must be from 1 to the image's 32 pixels"),
+        (ClassifierConfig("vit_tiny_patch16_224", patch_size=64), "patch_size must be .* 32 pixels, got 64"),
+        (ClassifierConfig("vit_tiny_patch16_224", patch_size=14), "multiple of 14, .* got 32: 4 rows and columns"),
     ],
 )
 def test_backbones_that_cannot_be(config, message):
@@ -247,6 +252,19 @@ def test_missing_and_damaged_files_are_named(tmp_path, name, content):
     else:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=name):
+        Classifier.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value"),
+    [(None, "head", "leafs"), ("model", "backbone", 3), ("model", "backbone", "resnet81"), ("model", "drop_rate", "x")],
+)
+def test_settings_that_describe_no_model_are_named_with_their_file(tmp_path, part, key, value):
+    made().save_pretrained(tmp_path)
+    record = json.loads((tmp_path / "config.json").read_text())
+    (record if part is None else record[part])[key] = value
+    (tmp_path / "config.json").write_text(json.dumps(record))
+    with pytest.raises(DataError, match=r"config.json describes no model: "):
         Classifier.from_pretrained(tmp_path)
 
 

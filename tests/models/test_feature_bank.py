@@ -1,6 +1,7 @@
 """Feature banks: the features a classifier would give, and files that are used only where they are the right ones."""
 
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -12,13 +13,13 @@ from hyperdml.data.image_batches import ImageBatches
 from hyperdml.data.labelled_images import ArrayImages
 from hyperdml.data.views import CropConfig
 from hyperdml.errors import DataError
-from hyperdml.models import feature_bank as bank_module
 from hyperdml.models.classifier import Classifier
 from hyperdml.models.classifier_backbone import ClassifierConfig, make_backbone
 from hyperdml.models.feature_bank import feature_bank
 from hyperdml.seeds import derive_seed
 from hyperdml.taxonomy import Taxonomy
 
+bank_module = import_module("hyperdml.models.feature_bank")  # the package has the function under this name
 CONFIG = ClassifierConfig("test_resnet")
 FLAT = Taxonomy.from_edges([("all", "a"), ("all", "b")])
 
@@ -219,6 +220,13 @@ def test_an_interrupted_bank_leaves_no_file(data, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         make(data, tmp_path, tick=stop)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_is_told_before_the_work(data, tmp_path, count_backbones):
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(OSError, match="cache"):
+        make(data, tmp_path / "cache")
+    assert not count_backbones
 
 
 def test_features_that_are_not_finite_are_refused(data, tmp_path):

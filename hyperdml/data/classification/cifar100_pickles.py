@@ -83,6 +83,6 @@ def _value(value: Any) -> Any:
     if value.name != _REBUILD or value.state is None:
         raise ValueError(f"{value.name} is no array")
     _, shape, kind, by_columns, content = value.state
-    if kind.name != "numpy.dtype" or kind.arguments[0] != b"u1" or by_columns:
-        raise ValueError("an array is not of bytes, row by row")
-    return np.frombuffer(content, dtype=np.uint8).reshape(shape)
+    if kind.name != "numpy.dtype" or kind.arguments[0] != b"u1":
+        raise ValueError("an array is not of bytes")
+    return np.frombuffer(content, dtype=np.uint8).reshape(shape, order="F" if by_columns else "C")

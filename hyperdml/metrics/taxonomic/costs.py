@@ -101,7 +101,9 @@ def _path(predicted: Ints, true: Ints, taxonomy: Taxonomy) -> Ints:
         return over
     steps = taxonomy.ancestor_distances
     found = ancestry(taxonomy).shared(predicted[answered], true[answered])
-    np.minimum.at(over, answered[found.pair], steps[found.one] + steps[found.other])
+    pair = answered[found.pair]
+    over[pair] = 4 * len(taxonomy)  # longer than any path: a common ancestor counts even where roots are nearer
+    np.minimum.at(over, pair, steps[found.one] + steps[found.other])
     return over
 
 

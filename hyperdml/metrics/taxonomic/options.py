@@ -52,12 +52,12 @@ class ReportOptions:
         if self.level_rule == "leaf" and not taxonomy.is_forest:
             raise ValueError("level_rule='leaf' needs a tree or a forest: in a DAG a leaf has several nodes at a level")
         for name, ks in (("ks", self.ks), ("distance_ks", self.distance_ks)):
-            if not all(isinstance(k, int) and k >= 1 for k in ks):
-                raise ValueError(f"{name} must be whole numbers of at least 1, got {ks!r}")
+            if not isinstance(ks, Sequence) or not all(isinstance(k, int) and k >= 1 for k in ks):
+                raise ValueError(f"{name} must be a sequence of whole numbers of at least 1, got {ks!r}")
         cost_matrix(self.distance, taxonomy.num_leaves)
         check_bins(self.bins, self.binning)
         return taxonomy_levels(taxonomy, self.level_names)
 
     def kept(self, taxonomy: Taxonomy) -> int:
         """How many of the likeliest leaves the scores need."""
-        return min(max(1, *self.ks, *self.distance_ks), taxonomy.num_leaves)
+        return min(max([1, *self.ks, *self.distance_ks]), taxonomy.num_leaves)

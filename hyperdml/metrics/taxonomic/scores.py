@@ -38,7 +38,7 @@ def sample_scores(
     }
     scores |= {"hP/macro": sets.precision, "hR/macro": sets.recall, "hF1/macro": sets.f1}
     # rank by rank: pairs of all ranks at once would need twenty times the memory
-    ranks = found.top[:, : max(1, *options.distance_ks)].T
+    ranks = found.top[:, : max([1, *options.distance_ks])].T
     costs = torch.stack([prediction_costs(leaf, found.labels, taxonomy, options.distance) for leaf in ranks], 1)
     scores["mistake_severity"] = costs[:, 0].masked_fill(_right(found, taxonomy), torch.nan)
     scores |= {f"hierarchical_distance@{k}": costs[:, :k].mean(1) for k in options.distance_ks}
