@@ -76,9 +76,9 @@ def _pairings() -> dict[str, tuple[str, ...]]:
     for value in (0.3, 0.5, 0.7):
         setting = f"loss.dilution={value}"
         found[f"HACE {value}"] = ("hace", setting)
-        found[f"cross-entropy, rate x {1 - value:.1f}"] = ("ce", setting, "optim.lr_pairing=hace")
-        found[f"HACE {value}, rate / {1 - value:.1f}"] = ("hace", setting, "optim.lr_pairing=ce")
-        found[f"cross-entropy, rate / {1 - value:.1f}"] = ("ce", f"optim.lr={RATE / (1 - value):.6g}")
+        found[f"cross-entropy at rate x {1 - value:.1f}"] = ("ce", setting, "optim.lr_pairing=hace")
+        found[f"HACE {value} at rate / {1 - value:.1f}"] = ("hace", setting, "optim.lr_pairing=ce")
+        found[f"cross-entropy at rate / {1 - value:.1f}"] = ("ce", f"optim.lr={RATE / (1 - value):.6g}")
     return found
 
 
@@ -96,7 +96,7 @@ STUDIES = {
             "HXE 0.5": ("hxe-steep",),
             "HCE": ("hce",),
             **_dilutions(),
-            "HACE 0.5, leaves head": ("hace", "loss.head=leaves"),
+            "HACE 0.5 with a leaves head": ("hace", "loss.head=leaves"),
             "HACE 0.5 + label smoothing 0.1": ("hace-ls",),
             "HACE 0.5 + soft labels 30": ("hace-soft",),
         },
@@ -104,8 +104,8 @@ STUDIES = {
     "pairing": Study(
         "Linear heads, learning rates paired",
         "The paper pairs HACE at the base rate with cross-entropy at (1 - dilution) times it, and cross-entropy at the "
-        "base rate with HACE at the base rate over (1 - dilution). Cross-entropy at that raised rate tells what the rate "
-        "alone does. Differences are against cross-entropy at the base rate.",
+        "base rate with HACE at the base rate over (1 - dilution). Cross-entropy at that raised rate tells what the "
+        "rate alone does. Differences are against cross-entropy at the base rate.",
         "lite0",
         _pairings(),
     ),
