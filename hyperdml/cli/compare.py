@@ -46,8 +46,7 @@ def compare(
             the values.
         baseline: name of the arm that the others are compared with; by default the first.
         metric: figure to show, for example top1; may be given several times. By default those that matter most.
-        keep: folder to keep run folders with their models in; by default they are removed when their figures are in
-            the ledger.
+        keep: folder to keep run folders with their models in; by default each is removed when its run is finished.
         markdown: file to write the tables to.
         json: print one JSON object.
     """
@@ -65,8 +64,10 @@ def compare(
     arms, numbers = read_arms(words, axes), read_seeds(seeds)
     if markdown is not None and not markdown.parent.is_dir():
         raise ConfigError(f"--markdown: there is no folder {markdown.parent}")
+    if markdown is not None and markdown.is_dir():
+        raise ConfigError(f"--markdown: {markdown} is a folder; name a file")
     progress = RunProgress(Console(stderr=True, soft_wrap=True))
-    work = out.with_name(f"{out.name}.runs") if keep is None else keep
+    work = out.parent / f"{out.name}.runs" if keep is None else keep
     trainer = Trainer(plan(arms, numbers, pairing), work, keep=keep is not None, progress=progress)
     try:
         found = run_comparison(arms, numbers, out, trainer, progress, pair=pairing, baseline=baseline)

@@ -15,6 +15,7 @@ from hyperdml.training.classify.config import ClassifyConfig
 from hyperdml.training.classify.report import (
     class_comparison,
     class_explanation,
+    class_rates,
     class_report,
     class_steps,
     class_table,
@@ -120,7 +121,8 @@ def print_result(console: Console, config: TrainConfig, folder: Path, result: Ru
 def print_classes(console: Console, config: ClassifyConfig, folder: Path, result: ClassifyResult) -> None:
     """The table of a classification run and where to go from there."""
     print(f"\n{text_table(*class_table(result.rows, result.part))}")
-    for text in ("", class_explanation(), class_comparison(result.rows)):
+    console.print()
+    for text in filter(None, (class_explanation(), class_comparison(result.rows), class_rates(config))):
         console.print(text)
     console.print(f"\nwritten to {folder}: report.md (all figures), model/ (with its taxonomy), metrics.jsonl")
     print_steps(console, class_steps(folder, config))

@@ -37,4 +37,6 @@ def probe(recipe: str, /, *overrides: str, cache: Path | None = None, out: Out =
         raise ConfigError(
             f"recipe {recipe} trains its backbone: use hyperdml train, or optim.freeze_backbone=true to probe"
         )
+    if cache is not None and cache.exists() and not cache.is_dir():
+        raise ConfigError(f"--cache: {cache} is a file; features are kept in a folder")
     start_run(config, recipe, out, cache)

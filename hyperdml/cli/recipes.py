@@ -6,6 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from hyperdml.errors import ConfigError
+
 
 def list_recipes(*words: str, all: Annotated[bool, Parameter(negative="")] = False) -> None:
     """The bundled recipes: those for retrieval, and what the names of those for classification are made of.
@@ -21,7 +23,10 @@ def list_recipes(*words: str, all: Annotated[bool, Parameter(negative="")] = Fal
 
     chosen = all or words
     names = [name for name in recipe_names() if {*words} <= _words(name)] if chosen else retrieval_names()
-    width = max((len(name) for name in names), default=0)
+    if not names:
+        asked = " and ".join(map(repr, words))
+        raise ConfigError(f"no recipe has {asked} in its name; hyperdml recipes list shows what names are made of")
+    width = max(len(name) for name in names)
     for name in names:
         print(f"{name:<{width}}  {recipe_text(name).splitlines()[0].lstrip('# ')}")
     if chosen:

@@ -40,13 +40,20 @@ class Reading:
 
 
 def model_of(path: Path) -> Path:
-    """The model folder that a path means: itself, or `model/` of a run.
+    """The folder of the embedding model that a path means: itself, or `model/` of a run.
 
     Raises:
         DataError: neither is a model.
+        ConfigError: it is a classifier, which has no embeddings to search with.
     """
     for folder in (path, path / "model"):
         if (folder / "model.safetensors").is_file():
+            if (folder / "taxonomy.json").is_file():  # which classifiers alone have beside them
+                raise ConfigError(
+                    f"{folder} is a classifier over a taxonomy and makes no embeddings. hyperdml resume RUN prints the "
+                    "scores of its run, and report.md in the run folder has all of them; to score it on other images, "
+                    "use hyperdml.models.Classifier.from_pretrained and hyperdml.metrics.classification_report"
+                )
             return folder
     raise DataError(f"{path} is neither a model nor a run: there is no model.safetensors in it or in its model/")
 

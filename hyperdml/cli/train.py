@@ -58,25 +58,18 @@ def start_run(config: Config, recipe: str, out: Path | None, cache: Path | None 
         cache: folder of features of frozen backbones.
     """
     from hyperdml.cli.conclude import conclude
+    from hyperdml.training.bundled import recipe_title
     from hyperdml.training.folder import create_run, discard_unstarted
 
     config = _from_anywhere(config)
     if out is None:
-        out = _free_folder(Path("runs") / _name(recipe))
+        out = _free_folder(Path("runs") / recipe_title(recipe))
     made = create_run(config, out)
     try:
         conclude(config, out, cache)
-    except (ConfigError, DataError, DivergedError, EnvironmentProblem):
+    except (ConfigError, DataError, DivergedError, EnvironmentProblem, OSError):
         discard_unstarted(out, made)
         raise
-
-
-def _name(recipe: str) -> str:
-    """What a run is called after: its recipe, or the run whose configuration it takes."""
-    if not recipe.endswith((".yaml", ".yml")):
-        return recipe
-    path = Path(recipe).absolute()
-    return path.parent.name if path.name == "config.yaml" else path.stem
 
 
 def _from_anywhere(config: Config) -> Config:

@@ -78,7 +78,9 @@ class Classifier(nn.Module):
         folder.mkdir(parents=True, exist_ok=True)
         self.taxonomy.to_json(folder / _TAXONOMY)
         tensors = {key: value.detach().cpu().contiguous() for key, value in self.state_dict().items()}
-        write_atomic(folder / _WEIGHTS, save(tensors, metadata={"format": _FORMAT, "taxonomy": self.taxonomy.hash}))
+        # one entry: safetensors writes several in any order, and equal models should be equal files
+        about = json.dumps({"format": _FORMAT, "taxonomy": self.taxonomy.hash})
+        write_atomic(folder / _WEIGHTS, save(tensors, metadata={"hyperdml": about}))
         config = {
             "format": _FORMAT,
             "model": asdict(self.config),
@@ -122,9 +124,9 @@ class Classifier(nn.Module):
         model.config = config
         try:
             with safe_open(folder / _WEIGHTS, framework="pt") as file:
-                stored = (file.metadata() or {}).get("taxonomy")
+                stored = json.loads((file.metadata() or {})["hyperdml"])["taxonomy"]
         except Exception as error:  # safetensors raises its own type for damaged and foreign files
-            raise DataError(f"cannot read the weights {folder / _WEIGHTS}: {error}") from error
+            raise DataError(f"cannot read the weights {folder / _WEIGHTS}: {error!r}") from error
         _same_taxonomy(taxonomy.hash, stored, folder / _TAXONOMY, folder / _WEIGHTS)
         try:
             model.load_state_dict(load_file(folder / _WEIGHTS))

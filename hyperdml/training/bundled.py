@@ -22,6 +22,14 @@ def recipe_names() -> list[str]:
     return [*retrieval_names(), *classification_names()]
 
 
+def recipe_title(recipe: str) -> str:
+    """What runs and arms are called after: the recipe, its file, or the run whose configuration it is."""
+    if not recipe.endswith((".yaml", ".yml")):
+        return recipe
+    path = Path(recipe).absolute()
+    return path.parent.name if path.name == "config.yaml" else path.stem
+
+
 def recipe_text(recipe: str) -> str:
     """YAML of a bundled recipe, or of a file.
 

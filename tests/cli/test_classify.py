@@ -143,3 +143,28 @@ def test_recipes_are_listed_in_a_few_lines_or_by_word(tmp_path):
     assert "epochs: 450  # source: Table 8" in shown
     full = yaml.safe_load(run("recipes", "show", "cifar100-resnet18-hace", "--full", cwd=tmp_path)[1])
     assert (full["optim"]["epochs"], full["evaluation"]["controls"]) == (450, ["cross_entropy"])
+    code, _, err = run("recipes", "list", "emoji", "hac", cwd=tmp_path)
+    assert code == 2
+    assert "no recipe has 'emoji' and 'hac' in its name" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["eval", "{}"],
+        ["eval", "{}", "--data", "pictures"],
+        ["eval", "{}/model"],
+        ["eval", "{}/controls/cross_entropy"],
+        ["embed", "{}", "pictures", "--out", "out.safetensors"],
+        ["index", "pictures", "--model", "{}", "--out", "out"],
+    ],
+)
+def test_commands_of_retrieval_say_what_to_do_with_a_classifier(finished, words):
+    folder, _ = finished
+    (folder / "pictures").mkdir(exist_ok=True)
+    before = sorted(folder.iterdir())
+    code, _, err = run(*(word.format("runs/emoji-small-hace") for word in words), cwd=folder)
+    assert code == 2
+    assert "model is a classifier over a taxonomy and makes no embeddings. hyperdml resume RUN prints the scores" in err
+    assert len(err.splitlines()) == 1
+    assert sorted(folder.iterdir()) == before

@@ -179,6 +179,8 @@ def test_after_a_kill_the_same_command_goes_on_inside_the_run(hyperdml, tmp_path
         (["quickstart", "quickstart:hier.weight=0.5"], "have the same configuration"),
         (["quickstart", "--baseline", "x"], "no arm is called 'x'"),
         (["quickstart", "--markdown", "no/table.md"], "--markdown: there is no folder no"),
+        (["quickstart", "--markdown", "."], "--markdown: . is a folder; name a file"),
+        (["quickstart", "--out", "."], ". is a folder; a ledger is a JSONL file"),
     ],
 )
 def test_mistakes_give_one_line_and_leave_nothing(hyperdml, tmp_path, words, message):

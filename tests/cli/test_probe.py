@@ -46,6 +46,19 @@ def test_the_users_cache_is_the_default(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("cache", "code", "message"),
+    [("taken", 2, "--cache: taken is a file; features are kept in a folder"), ("taken/features", 5, "taken/features")],
+)
+def test_a_cache_that_cannot_be_leaves_no_run(tmp_path, cache, code, message):
+    (tmp_path / "taken").touch()
+    words = [*SMALL, "model.backbone=test_efficientnet", "model.weights=none"]
+    found, _, err = run("probe", "emoji-lite0-ce", *words, "--cache", cache, cwd=tmp_path)
+    assert found == code
+    assert message in err
+    assert list(tmp_path.iterdir()) == [tmp_path / "taken"]
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["emoji-small-hace"], "trains its backbone: use hyperdml train, or optim.freeze_backbone=true to probe"),

@@ -210,7 +210,7 @@ def test_saved_classifier_gives_the_same_logits(tmp_path, head, taxonomy):
     assert not loaded.training
     assert (loaded.config, loaded.image_size, loaded.taxonomy) == (config, 48, taxonomy)
     with safe_open(tmp_path / "new" / "model" / "model.safetensors", framework="pt") as file:
-        assert file.metadata()["taxonomy"] == taxonomy.hash
+        assert json.loads(file.metadata()["hyperdml"])["taxonomy"] == taxonomy.hash
 
 
 def test_weights_of_a_source_are_not_looked_for_again(tmp_path):
@@ -238,7 +238,9 @@ def test_files_of_different_taxonomies_are_refused(tmp_path):
     Classifier.from_pretrained(tmp_path / "a")
     # the head's own state says it too, where the file does not
     tensors = load_file(tmp_path / "b" / "model.safetensors")
-    save_file(tensors, tmp_path / "a" / "model.safetensors", metadata={"taxonomy": BIRDS.hash})
+    save_file(
+        tensors, tmp_path / "a" / "model.safetensors", metadata={"hyperdml": json.dumps({"taxonomy": BIRDS.hash})}
+    )
     with pytest.raises(DataError, match=r"cannot read the weights .*taxonomy="):
         Classifier.from_pretrained(tmp_path / "a")
 

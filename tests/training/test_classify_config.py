@@ -172,6 +172,10 @@ def test_controls_come_first_and_differ_in_the_loss_alone():
 def test_a_control_that_is_the_run_is_left_out():
     (alone,) = class_arms(settings(loss={"name": "cross_entropy"}), RUN)
     assert (alone.title, alone.folder) == ("cross-entropy", RUN)
+    (named,) = class_arms(settings(loss={"name": "cross_entropy", "head": "leaves"}), RUN)
+    assert named.folder == RUN
+    arms = class_arms(settings(loss={"name": "cross_entropy", "head": "all_nodes"}), RUN)  # another loss
+    assert [arm.title for arm in arms] == ["cross-entropy", "cross-entropy (all nodes)"]
     with pytest.raises(ConfigError, match=r"evaluation\.controls lists a control twice"):
         class_arms(settings(evaluation={"controls": ["cross_entropy", "cross_entropy"]}), RUN)
 

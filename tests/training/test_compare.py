@@ -4,6 +4,7 @@ import json
 import math
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import ttest_rel
 
+from hyperdml.data.image_files import UnreadableImage
 from hyperdml.errors import ConfigError, DataError, DivergedError, Interrupted
 from hyperdml.training.compare import Arm, Trainer, compare, plan
 from hyperdml.training.compare.figures import choose, heading, higher_is_better
@@ -127,6 +129,14 @@ def test_an_error_names_the_run_and_keeps_its_kind(tmp_path):
             raise DataError("no such folder")
 
     with pytest.raises(DataError, match="plain, seed 1: no such folder; 2 of 6 runs are in"):
+        run(tmp_path / "l.jsonl", fake=Fake(fail))
+
+
+def test_an_error_that_no_message_alone_makes_keeps_its_kind_too(tmp_path):
+    def fail(config):
+        raise UnreadableImage(Path("pictures/7.jpg"), "truncated")
+
+    with pytest.raises(UnreadableImage, match=r"plain, seed 0: pictures/7\.jpg: truncated; 0 of 6 runs are in"):
         run(tmp_path / "l.jsonl", fake=Fake(fail))
 
 
@@ -279,6 +289,12 @@ def test_a_seed_with_a_missing_unit_is_left_out(tmp_path):
         (ARMS, (0,), {"pair": {"data.split_seed": [1, 1]}}, "none of them twice, got 1, 1"),
         (ARMS, (0,), {"pair": {"data.split_seed": []}}, "at least one value"),
         (ARMS, (-1,), {}, "arm 'plain': seed"),
+        (
+            [ARMS[0], Arm("copy", replace(ARMS[0].config, data=replace(ARMS[0].config.data, split_seed=3)))],
+            (0,),
+            {"pair": {"data.split_seed": [1, 2]}},
+            "'plain' and 'copy' have the same configuration under 1",
+        ),
     ],
 )
 def test_mistakes_are_met_before_anything_is_run(tmp_path, arms, seeds, options, message):
@@ -401,6 +417,11 @@ def test_words_make_arms(tmp_path):
     expected = ["data.subset=tiny", "hier.levels=[2, 6]", "hier.warmup=1", "optim.lr=1e-5"]
     assert arms[3].config == load_config("quickstart", expected)
     assert (arms[4].config.optim.steps, arms[4].config.data.subset) == (7, "tiny")
+    for folder in ("one", "two"):  # two runs are called after their folders
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "config.yaml").write_text("optim:\n  steps: 7\n")
+    runs = read_arms([str(tmp_path / "one" / "config.yaml"), f"{tmp_path}/two/config.yaml:hier.k=3"])
+    assert [one.name for one in runs] == ["one", "two hier.k=3"]
 
 
 @pytest.mark.parametrize(
@@ -483,6 +504,7 @@ def test_tables_say_what_they_mean(tmp_path):
     text = text_report(found, metrics)
     assert "what other seeds would give on these test images, not what other images would" in text
     assert "differences tested" not in text
+    assert "hier has the same difference in every seed for: top1, mistake_severity; no spread is no certainty" in text
     markdown = markdown_report(found, metrics)
     assert "| hier | 4 | 56.75 | 1.71 | +5.00 | - | 4 of 4 | 0 |" in markdown
     record = json_report(found, metrics)

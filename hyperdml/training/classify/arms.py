@@ -8,6 +8,7 @@ from pathlib import Path
 from hyperdml.errors import ConfigError
 from hyperdml.training.classify.config import ClassifyConfig
 from hyperdml.training.classify.loss_config import ClassLossConfig
+from hyperdml.training.classify.losses import head_of
 
 SMOOTHING = 0.1
 """Label smoothing of the control of that name, the usual value (Szegedy et al. 2016)."""
@@ -51,7 +52,7 @@ def class_arms(config: ClassifyConfig, folder: Path) -> list[ClassArm]:
     controls = [
         ClassArm(loss_title(losses[name]), replace(config, loss=losses[name]), folder / "controls" / name)
         for name in names
-        if losses[name] != replace(config.loss, head="auto")
+        if replace(losses[name], head=head_of(losses[name])) != replace(config.loss, head=head_of(config.loss))
     ]
     return [*controls, ClassArm(loss_title(config.loss), config, folder)]
 

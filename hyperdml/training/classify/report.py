@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from hyperdml.training.classify.arms import class_arms
 from hyperdml.training.classify.config import ClassifyConfig
+from hyperdml.training.classify.losses import learning_rate
 from hyperdml.training.classify.result import ClassifyResult
 from hyperdml.training.compare.figures import scale
 from hyperdml.training.report import markdown_table
@@ -72,15 +74,22 @@ def class_comparison(rows: Sequence[Row]) -> str:
     )
 
 
+def class_rates(config: ClassifyConfig) -> str:
+    """The learning rate of every arm, where the arms have different ones; empty where they share one."""
+    if config.optim.lr_pairing == "none":
+        return ""
+    rates = (f"{arm.title} {learning_rate(arm.config):g}" for arm in class_arms(config, Path()))
+    return f"Learning rates, paired by optim.lr_pairing={config.optim.lr_pairing}: {', '.join(rates)}."
+
+
 def class_steps(folder: Path, config: ClassifyConfig) -> list[tuple[str, str]]:
     """Commands worth trying next, each with what it shows."""
-    command = "probe" if config.optim.freeze_backbone else "train"
-    steps = [
-        (f"hyperdml {command} {folder / 'config.yaml'} seed={config.seed + 1}", "another seed"),
-        (f"hyperdml {command} {folder / 'config.yaml'} data.evaluate_on=validation", "for tuning, without test images"),
-    ]
-    if config.loss.name == "hace":
-        steps.append((f"hyperdml {command} {folder / 'config.yaml'} loss.dilution=0.7", "more weight on ancestors"))
+    again = f"hyperdml {'probe' if config.optim.freeze_backbone else 'train'} {folder / 'config.yaml'}"
+    steps = [(f"{again} seed={config.seed + 1}", "another seed")]
+    if config.data.evaluate_on == "test":
+        steps.append((f"{again} data.evaluate_on=validation", "for tuning, without test images"))
+    if config.loss.name == "hace" and (config.loss.dilution or 0.0) < 0.7:
+        steps.append((f"{again} loss.dilution=0.7", "more weight on ancestors"))
     return steps
 
 
@@ -95,18 +104,19 @@ def class_report(folder: Path, config: ClassifyConfig, result: ClassifyResult) -
     Returns:
         Markdown.
     """
-    optim, held_out = config.optim, config.data.held_out
+    optim, data = config.optim, config.data
     seconds = ", ".join(f"{row.title} {row.seconds:.0f} s" for row in result.rows)
     kind = "a linear layer on features of the frozen" if optim.freeze_backbone else "trained end to end:"
-    data = f"{config.data.name}{f' without {held_out}' if held_out else ''}"
+    held_out = f" (held out: {config.data.held_out or 'the first drawing family'})" if data.name == "emoji" else ""
     parts = [
         f"# {folder.resolve().name}, seed {config.seed}",
-        f"{result.images} {result.part} images of {data}, {result.leaves} classes in a taxonomy of {result.nodes} "
-        f"nodes; {kind} {config.model.backbone}, {optim.epochs} epochs of batches of {optim.batch_size}. "
-        f"Training time: {seconds}.",
+        f"{result.images} {result.part} images of {data.name}{held_out}, {result.leaves} classes in a taxonomy of "
+        f"{result.nodes} nodes; {kind} {config.model.backbone}, {optim.epochs} epochs of batches of "
+        f"{optim.batch_size}. Training time: {seconds}.",
         markdown_table(*class_table(result.rows, result.part)),
         class_explanation(),
         class_comparison(result.rows),
+        class_rates(config),
         "## All figures",
         markdown_table(*full_table(result.rows)),
         "## Next",

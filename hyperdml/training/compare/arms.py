@@ -74,8 +74,8 @@ def plan(arms: Sequence[Arm], seeds: Sequence[int], pair: Mapping[str, Sequence[
     Raises:
         ConfigError: a name, configuration, seed or value is given twice, or a setting is not valid for an arm.
     """
-    _refuse_repeats(arms, seeds)
     units = units_of(pair)
+    _refuse_repeats(arms, seeds, units[0])
     return [
         Job(arm.name, unit, with_settings(arm, {"seed": seed, CONTROLS: [], **unit}))
         for seed, unit, arm in itertools.product(seeds, units, arms)
@@ -136,7 +136,7 @@ def digest(config: Config) -> str:
     return hashlib.sha256(json.dumps(config_to_dict(config), sort_keys=True).encode()).hexdigest()
 
 
-def _refuse_repeats(arms: Sequence[Arm], seeds: Sequence[int]) -> None:
+def _refuse_repeats(arms: Sequence[Arm], seeds: Sequence[int], unit: Unit) -> None:
     if not arms or not seeds:
         raise ConfigError("a comparison needs at least one arm and one seed")
     for number, seed in enumerate(seeds):
@@ -146,6 +146,7 @@ def _refuse_repeats(arms: Sequence[Arm], seeds: Sequence[int]) -> None:
     for number, arm in enumerate(arms):
         if arm.name in [other.name for other in arms[:number]]:
             raise ConfigError(f"two arms are called {arm.name!r}")
-        same = seen.setdefault(digest(with_settings(arm, {"seed": 0, CONTROLS: []})), arm.name)
+        same = seen.setdefault(digest(with_settings(arm, {"seed": 0, CONTROLS: [], **unit})), arm.name)
         if same != arm.name:
-            raise ConfigError(f"the arms {same!r} and {arm.name!r} have the same configuration")
+            where = f" under {unit_label(unit)}" if unit else ""
+            raise ConfigError(f"the arms {same!r} and {arm.name!r} have the same configuration{where}")

@@ -108,9 +108,11 @@ def open_ledger(path: Path) -> Iterator[tuple[Ledger, bool]]:
         The ledger, and whether a line was removed.
 
     Raises:
-        ConfigError: another process has it open.
+        ConfigError: another process has it open, or it is a folder.
         DataError: a line is not a record, or repeats a run.
     """
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; a ledger is a JSONL file")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0).acquire()

@@ -78,7 +78,8 @@ def compare(
             except KeyboardInterrupt:
                 raise Interrupted(f"interrupted in {job.title}; {kept}", signal.SIGINT) from None
             except HyperdmlError as error:
-                raise type(error)(f"{job.title}: {error}; {kept}") from error
+                error.args = (f"{job.title}: {error}; {kept}",)  # some kinds cannot be made from a message alone
+                raise
         records = tuple(found for job in jobs if (found := book.find(job)) is not None)
     return Comparison(tuple(names), baseline, tuple(seeds), tuple(units_of(pair)), records)
 

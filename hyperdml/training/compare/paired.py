@@ -36,7 +36,8 @@ class PairedDifference:
         n: number of pairs.
         mean: mean difference; NaN without pairs.
         low, high: ends of its t interval; NaN for fewer than two pairs, and where all differences are equal: a spread
-            of zero says that the seed does not reach the figure, not that the difference is certain.
+            of zero comes from a seed that does not reach the figure or from few pairs that agree by chance, and does
+            not make the difference certain.
         p: p-value of the paired t test, two-sided; NaN where there is no interval.
         better, worse: number of pairs in which the arm is better and worse; the others are equal.
     """

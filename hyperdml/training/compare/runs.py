@@ -47,7 +47,7 @@ class Trainer:
         except DivergedError:
             self._discard(folder)
             raise
-        except (ConfigError, DataError, EnvironmentProblem):
+        except (ConfigError, DataError, EnvironmentProblem, OSError):
             discard_unstarted(folder, made)
             raise
         self._discard(folder)

@@ -85,7 +85,7 @@ def notes(comparison: Comparison, metrics: Sequence[str]) -> list[str]:
 
 
 def _gaps(comparison: Comparison, summaries: dict[str, list[ArmSummary]]) -> list[str]:
-    """Runs that diverged, and seeds that are incomplete."""
+    """Runs that diverged, seeds that are incomplete, and differences that give no interval."""
     found = []
     for arm in comparison.arms:
         lost = [record for record in comparison.diverged if record.arm == arm]
@@ -105,7 +105,19 @@ def _gaps(comparison: Comparison, summaries: dict[str, list[ArmSummary]]) -> lis
         ]
         if short and not lost:
             found.append(f"{arm} has no finite figure in some runs for: {', '.join(short)}; those seeds are left out")
+        equal = [m for m, rows in summaries.items() for one in rows if one.arm == arm and _no_spread(one)]
+        if equal:
+            found.append(
+                f"{arm} has the same difference in every seed for: {', '.join(equal)}; no spread is no certainty, and "
+                "there is no interval"
+            )
     return found
+
+
+def _no_spread(one: ArmSummary) -> bool:
+    """Whether an arm has several pairs, all with one difference other than 0."""
+    change = one.difference
+    return change is not None and change.n > 1 and math.isnan(change.low) and change.mean != 0
 
 
 def _tables(comparison: Comparison, metrics: Sequence[str]) -> list[tuple[str, tuple[list[str], list[list[str]]]]]:

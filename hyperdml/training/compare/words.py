@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from hyperdml.errors import ConfigError
+from hyperdml.training.bundled import recipe_title
 from hyperdml.training.compare.arms import Arm, units_of, value_text
 from hyperdml.training.settings import load_config
 from hyperdml.training.yaml_text import read_yaml
@@ -38,7 +38,7 @@ def read_arms(words: Sequence[str], grid: Mapping[str, Sequence[Any]] | None = N
         settings = re.split(r",(?=[\w.]+=)", own) if own else []
         for place in units_of(grid):
             axes = [f"{key}={value_text(value)}" for key, value in place.items()]
-            name = " ".join([Path(recipe).stem if recipe.endswith((".yaml", ".yml")) else recipe, *settings, *axes])
+            name = " ".join([recipe_title(recipe), *settings, *axes])
             _refuse_repeats([*common, *settings, *axes], name)
             try:
                 arms.append(Arm(name, load_config(recipe, [*common, *settings, *axes])))
