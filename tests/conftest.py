@@ -8,6 +8,10 @@ def pytest_addoption(parser):
     parser.addoption("--run-slow", action="store_true", help="also run tests marked slow")
 
 
+def pytest_configure(config):
+    torch.set_num_threads(1)  # before fixtures of modules, which come before the one below
+
+
 def pytest_collection_modifyitems(config, items):
     reasons = []
     if not config.getoption("--run-slow"):
