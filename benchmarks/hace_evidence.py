@@ -25,9 +25,9 @@ from quickstart_table import Lines
 
 from hyperdml.data.emoji import load_emoji
 from hyperdml.training.compare import Arm, ArmSummary, Comparison, Trainer, compare, plan
-from hyperdml.training.compare.figures import heading, higher_is_better, shown_as
 from hyperdml.training.compare.tables import json_report
 from hyperdml.training.compare.words import read_seeds
+from hyperdml.training.figures import heading, higher_is_better, shown_as
 from hyperdml.training.report import markdown_table
 from hyperdml.training.settings import load_config
 

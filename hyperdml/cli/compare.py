@@ -55,9 +55,9 @@ def compare(
     from hyperdml.cli.progress import RunProgress
     from hyperdml.training.compare import Trainer, plan
     from hyperdml.training.compare import compare as run_comparison
-    from hyperdml.training.compare.figures import choose
     from hyperdml.training.compare.tables import json_report, markdown_report, text_report
     from hyperdml.training.compare.words import read_arms, read_seeds, read_values, refuse_settings
+    from hyperdml.training.figures import choose
 
     axes, pairing = read_values(grid, "--grid"), read_values(pair, "--pair")
     refuse_settings(words, axes, pairing)

@@ -9,7 +9,7 @@ from hyperdml.training.classify.arms import class_arms
 from hyperdml.training.classify.config import ClassifyConfig
 from hyperdml.training.classify.losses import learning_rate
 from hyperdml.training.classify.result import ClassifyResult
-from hyperdml.training.compare.figures import scale
+from hyperdml.training.figures import scale
 from hyperdml.training.report import markdown_table
 from hyperdml.training.result import Row
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hyperdml.training.compare.arms import Unit
-from hyperdml.training.compare.figures import higher_is_better
 from hyperdml.training.compare.ledger import Record
 from hyperdml.training.compare.paired import Floats, PairedDifference, Spread, holm, paired_difference, spread
+from hyperdml.training.figures import higher_is_better
 
 
 @dataclass(frozen=True)

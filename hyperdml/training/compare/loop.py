@@ -14,9 +14,9 @@ from typing import Any
 from hyperdml.errors import ConfigError, DivergedError, HyperdmlError, Interrupted
 from hyperdml.training.compare.arms import Arm, Job, plan, units_of
 from hyperdml.training.compare.comparison import Comparison
-from hyperdml.training.compare.figures import choose, scale, shown_as
 from hyperdml.training.compare.ledger import Record, open_ledger
 from hyperdml.training.environment import environment
+from hyperdml.training.figures import choose, scale, shown_as
 from hyperdml.training.settings import Config, config_to_dict
 from hyperdml.training.views import Progress
 

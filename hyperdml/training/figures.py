@@ -1,4 +1,4 @@
-"""Which figures of a run a comparison shows, in which unit, and which way is better."""
+"""Figures of runs in tables: which are shown, in which unit, and which way is better."""
 
 from __future__ import annotations
 
