@@ -31,7 +31,7 @@ from publish import publish
 from torch import Tensor
 
 from hyperdml.geometry import ToPoincare, pairwise_distance
-from hyperdml.training.report import markdown_table
+from hyperdml.training.tables import markdown_table
 
 C, CLIP = 0.1, 2.3
 SHAPES = [(90, 512), (692, 692), (900, 512), (5000, 5000)]

@@ -34,7 +34,7 @@ from torch.nn import functional
 
 from hyperdml.hace import HACELoss
 from hyperdml.taxonomy import Taxonomy
-from hyperdml.training.report import markdown_table
+from hyperdml.training.tables import markdown_table
 
 BATCH, FEATURES, DILUTION = 128, 1024, 0.5
 

@@ -28,8 +28,8 @@ from hyperdml.training.compare import Arm, ArmSummary, Comparison, Trainer, comp
 from hyperdml.training.compare.tables import json_report
 from hyperdml.training.compare.words import read_seeds
 from hyperdml.training.figures import heading, higher_is_better, shown_as
-from hyperdml.training.report import markdown_table
 from hyperdml.training.settings import load_config
+from hyperdml.training.tables import markdown_table
 
 HELD = 0.05  # Holm's p-value that a difference must stay below to be called one
 RATE = 0.03  # of the recipes emoji-lite0

@@ -15,7 +15,7 @@ from hace_runs import class_figure
 from hace_statements import Value, class_statements, follows, published_cells, shown, statements
 
 from hyperdml.training.compare import Comparison
-from hyperdml.training.report import markdown_table
+from hyperdml.training.tables import markdown_table
 
 Floats = npt.NDArray[np.float64]
 

@@ -19,8 +19,8 @@ from hyperdml.training.classify.evaluate import level_names
 from hyperdml.training.classify.parts import Parts, feature_folder
 from hyperdml.training.compare import Arm, Comparison, Trainer, compare, plan
 from hyperdml.training.compare.arms import digest
+from hyperdml.training.progress import Progress
 from hyperdml.training.settings import Config
-from hyperdml.training.views import Progress
 
 ABOVE = (1, 2)
 """Levels above the leaves whose classes are scored."""

@@ -35,7 +35,7 @@ from torch.nn import functional
 from hyperdml.geometry import ToPoincare, clip_norm, expmap0, pairwise_distance
 from hyperdml.hier import HIER, hier_triplet_loss, reciprocal_mask
 from hyperdml.hier.sampling import draw_triplets
-from hyperdml.training.report import markdown_table
+from hyperdml.training.tables import markdown_table
 
 C, CLIP, PROXIES, K, PER_ANCHOR, TAU, MARGIN = 0.1, 2.3, 512, 20, 50, 0.1, 0.1
 SIZES = [(n, d) for d in (128, 384, 512) for n in (90, 180, 900)]

@@ -25,10 +25,10 @@ from scipy import stats
 
 from hyperdml.training.environment import environment
 from hyperdml.training.folder import create_run
-from hyperdml.training.report import markdown_table
-from hyperdml.training.result import RunResult
-from hyperdml.training.run import execute
+from hyperdml.training.retrieval.result import RunResult
+from hyperdml.training.retrieval.run import execute
 from hyperdml.training.settings import load_config
+from hyperdml.training.tables import markdown_table
 from hyperdml.tree.report import DIRECTIONS, LABELS, RADII
 
 METRIC = 1  # row of the metric loss alone, after the untrained backbone

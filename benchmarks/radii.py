@@ -33,11 +33,11 @@ from hyperdml.hier.objectives import Levelled, relatedness, with_origin
 from hyperdml.hier.sampling import uniform
 from hyperdml.hier.spaces import Space
 from hyperdml.seeds import derive_seed
-from hyperdml.training.loop import train
-from hyperdml.training.report import markdown_table
+from hyperdml.training.retrieval.train import train
+from hyperdml.training.retrieval.train_arm import score_part
+from hyperdml.training.retrieval.views import Views
 from hyperdml.training.settings import load_config
-from hyperdml.training.train_arm import score_part
-from hyperdml.training.views import Views
+from hyperdml.training.tables import markdown_table
 from hyperdml.tree import ProxyTreeReport, proxy_tree_report
 from hyperdml.tree.report import RADII
 

@@ -293,7 +293,7 @@ def table(results: list[dict[str, Any]]) -> str:
     """Markdown of one data set."""
     from measure import MIB
 
-    from hyperdml.training.report import markdown_table
+    from hyperdml.training.tables import markdown_table
 
     floor = next(r["seconds"] for r in results if r["row"] == FLOOR)
     lines = []

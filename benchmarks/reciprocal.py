@@ -27,7 +27,7 @@ from hyperdml.neighbors import HyperbolicKNN
 from hyperdml.neighbors.encoding import farthest_distances, k_reciprocal_encoding
 from hyperdml.neighbors.reciprocal_sets import expanded_graph, reciprocal_graph
 from hyperdml.neighbors.rerank import KReciprocalReranker, jaccard_distances
-from hyperdml.training.report import markdown_table
+from hyperdml.training.tables import markdown_table
 
 C, CLIP, D, PER_CLASS = 0.1, 2.3, 128, 5
 K1, K2, CANDIDATES = 20, 6, 100

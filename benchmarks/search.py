@@ -40,7 +40,7 @@ from hyperdml.neighbors import make_knn
 from hyperdml.neighbors.ivf import IVF
 from hyperdml.neighbors.pool import float64_pool
 from hyperdml.neighbors.spaces import Hyperbolic
-from hyperdml.training.report import markdown_table
+from hyperdml.training.tables import markdown_table
 
 C, CLIP, K = 0.1, 2.3, 10
 CHECKED = 500  # queries of which the recall is taken

@@ -36,7 +36,7 @@ from torch import Tensor
 
 from hyperdml.geometry import expmap0, lift
 from hyperdml.index import HyperbolicIndex, export_index, rerank_exact
-from hyperdml.training.report import markdown_table
+from hyperdml.training.tables import markdown_table
 
 C, K, DIM = 0.1, 10, 128
 ENGINES = ("scan", "IVF_FLAT", "HNSW")

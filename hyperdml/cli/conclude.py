@@ -22,20 +22,20 @@ from hyperdml.training.classify.report import (
 )
 from hyperdml.training.classify.result import ClassifyResult
 from hyperdml.training.classify.run import execute_classification
-from hyperdml.training.config import TrainConfig
-from hyperdml.training.report import (
+from hyperdml.training.retrieval.config import TrainConfig
+from hyperdml.training.retrieval.report import (
     comparison,
     explanation,
     next_steps,
     report_markdown,
     table,
-    text_table,
     tree_explanation,
     tree_table,
 )
-from hyperdml.training.result import RunResult
-from hyperdml.training.run import execute
+from hyperdml.training.retrieval.result import RunResult
+from hyperdml.training.retrieval.run import execute
 from hyperdml.training.settings import Config
+from hyperdml.training.tables import text_table
 
 
 def conclude(config: Config, folder: Path, cache: Path | None = None) -> None:

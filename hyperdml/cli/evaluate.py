@@ -58,7 +58,7 @@ def evaluate(
         json: print one JSON object.
     """
     from hyperdml.metrics import evaluation_report
-    from hyperdml.training.report import text_table
+    from hyperdml.training.tables import text_table
 
     queries, reference = _sets(source, data, gallery, reading)
     labels, reference_labels = _labels(queries, reference)

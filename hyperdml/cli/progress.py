@@ -11,7 +11,7 @@ from rich.table import Column
 
 
 class RunProgress:
-    """Implements `hyperdml.training.views.Progress` with rich.
+    """Implements `hyperdml.training.retrieval.views.Progress` with rich.
 
     Args:
         console: where to write; on a terminal a bar per piece of work, else about ten lines.

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from hyperdml.errors import ConfigError
 from hyperdml.training.bundled import recipe_text
 from hyperdml.training.classify.config import ClassifyConfig
-from hyperdml.training.config import TrainConfig
+from hyperdml.training.retrieval.config import TrainConfig
 from hyperdml.training.yaml_text import read_value, read_yaml
 
 if TYPE_CHECKING:

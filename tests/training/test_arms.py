@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hyperdml.errors import ConfigError
-from hyperdml.training.arms import arms_of
+from hyperdml.training.retrieval.arms import arms_of
 from hyperdml.training.settings import load_config
 
 RUN = Path("runs/x")

@@ -13,7 +13,7 @@ from hyperdml.taxonomy import Taxonomy
 from hyperdml.training.classify.arms import class_arms
 from hyperdml.training.classify.config import ClassifyConfig
 from hyperdml.training.classify.losses import create_loss, head_of, learning_rate
-from hyperdml.training.config import TrainConfig
+from hyperdml.training.retrieval.config import TrainConfig
 from hyperdml.training.settings import config_from_dict, config_to_dict, load_config
 
 TREE = Taxonomy.from_edges([("bird", "wren"), ("bird", "finch"), ("animal", "bird"), ("animal", "eel")])

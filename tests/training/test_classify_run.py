@@ -15,7 +15,7 @@ from hyperdml.training.classify.report import class_comparison, class_report, cl
 from hyperdml.training.classify.result import ClassifyResult
 from hyperdml.training.classify.run import execute_classification
 from hyperdml.training.folder import create_run, read_run
-from hyperdml.training.result import Row
+from hyperdml.training.records import Row
 
 FROZEN = {"freeze_backbone": True, "epochs": 3}
 

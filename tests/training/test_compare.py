@@ -20,8 +20,8 @@ from hyperdml.training.compare import Arm, Trainer, compare, plan
 from hyperdml.training.compare.paired import holm, paired_difference, spread
 from hyperdml.training.compare.tables import json_report, markdown_report, text_report
 from hyperdml.training.compare.words import read_arms, read_seeds, read_values, refuse_settings
-from hyperdml.training.config import TrainConfig
 from hyperdml.training.figures import choose, heading, higher_is_better
+from hyperdml.training.retrieval.config import TrainConfig
 from hyperdml.training.settings import load_config
 
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from hyperdml.errors import ConfigError
-from hyperdml.training.config import TrainConfig
 from hyperdml.training.folder import append, create_run, discard_unstarted, forget_later_steps, read_run
+from hyperdml.training.retrieval.config import TrainConfig
 
 
 def test_create_and_discard(tmp_path):

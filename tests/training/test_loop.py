@@ -12,10 +12,10 @@ import torch
 from hyperdml.data import DataConfig, load_splits
 from hyperdml.errors import ConfigError, DataError, DivergedError, EnvironmentProblem, Interrupted
 from hyperdml.training.environment import resolve_device
-from hyperdml.training.features import training_features
-from hyperdml.training.learner import Learner
-from hyperdml.training.loop import lr_factor, train
-from hyperdml.training.param_groups import param_groups
+from hyperdml.training.retrieval.features import training_features
+from hyperdml.training.retrieval.learner import Learner
+from hyperdml.training.retrieval.param_groups import param_groups
+from hyperdml.training.retrieval.train import lr_factor, train
 from hyperdml.training.settings import config_from_dict
 
 

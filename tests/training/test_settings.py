@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hyperdml.errors import ConfigError
 from hyperdml.training.bundled import retrieval_names
-from hyperdml.training.config import TrainConfig
+from hyperdml.training.retrieval.config import TrainConfig
 from hyperdml.training.settings import (
     config_from_dict,
     config_to_dict,

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from hyperdml.errors import DivergedError
-from hyperdml.training.steps import Pace, take_steps
+from hyperdml.training.engine.steps import Pace, take_steps
 
 
 @dataclass(frozen=True)

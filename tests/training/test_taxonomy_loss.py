@@ -13,11 +13,11 @@ from hyperdml.data import DataConfig, load_splits
 from hyperdml.errors import ConfigError, Interrupted
 from hyperdml.geometry import pairwise_distance
 from hyperdml.taxonomy import Taxonomy
-from hyperdml.training.arms import arms_of
-from hyperdml.training.learner import Learner, create_learner, training_taxonomy
-from hyperdml.training.loop import train
-from hyperdml.training.param_groups import param_groups
-from hyperdml.training.run import execute
+from hyperdml.training.retrieval.arms import arms_of
+from hyperdml.training.retrieval.learner import Learner, create_learner, training_taxonomy
+from hyperdml.training.retrieval.param_groups import param_groups
+from hyperdml.training.retrieval.run import execute
+from hyperdml.training.retrieval.train import train
 from hyperdml.training.settings import config_from_dict, load_config
 
 CPU = torch.device("cpu")

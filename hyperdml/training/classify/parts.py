@@ -18,8 +18,8 @@ from hyperdml.models.feature_bank import feature_bank
 from hyperdml.training.classify.config import ClassifyConfig
 from hyperdml.training.classify.feeds import FeatureFeed, Feed, ImageFeed
 from hyperdml.training.environment import resolve_device
+from hyperdml.training.progress import Progress
 from hyperdml.training.settings import settings_errors
-from hyperdml.training.views import Progress
 
 _BLOCK = 4096
 

@@ -10,8 +10,8 @@ from hyperdml.training.classify.config import ClassifyConfig
 from hyperdml.training.classify.losses import learning_rate
 from hyperdml.training.classify.result import ClassifyResult
 from hyperdml.training.figures import scale
-from hyperdml.training.report import markdown_table
-from hyperdml.training.result import Row
+from hyperdml.training.records import Row
+from hyperdml.training.tables import markdown_table
 
 _TABLE = {
     "top1": "top-1",

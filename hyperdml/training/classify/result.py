@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hyperdml.training.result import Row
+from hyperdml.training.records import Row
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from hyperdml.training.classify.result import ClassifyResult
 from hyperdml.training.classify.train import start_classifier
 from hyperdml.training.classify.train_arm import FINISHED, run_class_arm
 from hyperdml.training.environment import resolve_device
-from hyperdml.training.result import Row, read_record, write_record
-from hyperdml.training.views import Progress
+from hyperdml.training.progress import Progress
+from hyperdml.training.records import Row, read_record, write_record
 
 
 def execute_classification(

@@ -14,8 +14,8 @@ from hyperdml.training.classify.config import ClassifyConfig
 from hyperdml.training.classify.losses import create_loss, head_of, learning_rate
 from hyperdml.training.classify.optimizer import create_optimizer, lr_factor
 from hyperdml.training.classify.parts import Parts
+from hyperdml.training.engine.steps import Monitor, Pace, Start, Validate, take_steps
 from hyperdml.training.settings import settings_errors
-from hyperdml.training.steps import Monitor, Pace, Start, Validate, take_steps
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 

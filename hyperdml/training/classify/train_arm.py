@@ -10,8 +10,8 @@ from hyperdml.training.classify.evaluate import score
 from hyperdml.training.classify.parts import Parts
 from hyperdml.training.classify.train import start_classifier, train_classifier
 from hyperdml.training.folder import append, forget_later_steps
-from hyperdml.training.result import Row, write_record
-from hyperdml.training.views import Progress
+from hyperdml.training.progress import Progress
+from hyperdml.training.records import Row, write_record
 
 FINISHED = "arm.json"
 

@@ -17,8 +17,8 @@ from hyperdml.training.compare.comparison import Comparison
 from hyperdml.training.compare.ledger import Record, open_ledger
 from hyperdml.training.environment import environment
 from hyperdml.training.figures import choose, scale, shown_as
+from hyperdml.training.progress import Progress
 from hyperdml.training.settings import Config, config_to_dict
-from hyperdml.training.views import Progress
 
 Run = Callable[[Config], Mapping[str, float]]
 """Trains one configuration and returns its figures; `DivergedError` if it has none."""

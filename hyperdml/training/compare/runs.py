@@ -9,10 +9,10 @@ from pathlib import Path
 
 from hyperdml.errors import ConfigError, DataError, DivergedError, EnvironmentProblem
 from hyperdml.training.compare.arms import Job, digest
-from hyperdml.training.config import TrainConfig
 from hyperdml.training.folder import create_run, discard_unstarted
+from hyperdml.training.progress import Progress
+from hyperdml.training.retrieval.config import TrainConfig
 from hyperdml.training.settings import Config
-from hyperdml.training.views import Progress
 
 
 class Trainer:
@@ -64,7 +64,7 @@ class Trainer:
 def _train(config: Config, folder: Path, progress: Progress) -> Mapping[str, float]:
     """Figures of the main arm, from the function that trains this kind of configuration."""
     if isinstance(config, TrainConfig):
-        from hyperdml.training.run import execute
+        from hyperdml.training.retrieval.run import execute
 
         return execute(config, folder, progress).rows[-1].figures
     from hyperdml.training.classify.run import execute_classification

@@ -10,7 +10,7 @@ from typing import Any
 from hyperdml.training.compare.arms import unit_label
 from hyperdml.training.compare.comparison import ArmSummary, Comparison
 from hyperdml.training.figures import heading, higher_is_better, shown_as
-from hyperdml.training.report import markdown_table, text_table
+from hyperdml.training.tables import markdown_table, text_table
 
 _LEVEL = 0.05  # what Holm's p-value is held against
 

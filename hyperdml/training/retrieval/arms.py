@@ -11,7 +11,7 @@ from pathlib import Path
 from hyperdml.errors import ConfigError
 from hyperdml.hier.presets import MARGINS
 from hyperdml.hier.spaces import Geometry
-from hyperdml.training.config import HIERConfig, TrainConfig
+from hyperdml.training.retrieval.config import HIERConfig, TrainConfig
 
 
 def _elsewhere(hier: HIERConfig, geometry: Geometry) -> HIERConfig:

@@ -10,7 +10,7 @@ from torch import Tensor
 from hyperdml.data import AugmentConfig, ImageData, to_input
 from hyperdml.models import EmbeddingModel
 from hyperdml.seeds import derive_seed
-from hyperdml.training.config import TrainConfig
+from hyperdml.training.retrieval.config import TrainConfig
 
 _BATCH = 128
 

@@ -17,14 +17,16 @@ from hyperdml.metrics import RadiusReport, radius_report
 from hyperdml.metrics.labels import Labels
 from hyperdml.models import EmbeddingModel, model_hash
 from hyperdml.seeds import derive_seed
-from hyperdml.training.arms import Arm
-from hyperdml.training.config import TrainConfig
-from hyperdml.training.evaluate import score
 from hyperdml.training.folder import append, forget_later_steps
-from hyperdml.training.learner import Learner
-from hyperdml.training.loop import train
-from hyperdml.training.result import FITTED, LEARNED, ArmResult, Row, TreeRow, save_arm
-from hyperdml.training.views import Progress, Views
+from hyperdml.training.progress import Progress
+from hyperdml.training.records import Row
+from hyperdml.training.retrieval.arms import Arm
+from hyperdml.training.retrieval.config import TrainConfig
+from hyperdml.training.retrieval.evaluate import score
+from hyperdml.training.retrieval.learner import Learner
+from hyperdml.training.retrieval.result import FITTED, LEARNED, ArmResult, TreeRow, save_arm
+from hyperdml.training.retrieval.train import train
+from hyperdml.training.retrieval.views import Views
 from hyperdml.tree import proxy_tree_report
 
 

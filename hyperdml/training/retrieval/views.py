@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -13,25 +11,10 @@ from hyperdml.data import ImageData, RetrievalSplits
 from hyperdml.errors import DivergedError
 from hyperdml.models import EmbeddingModel
 from hyperdml.seeds import derive_seed
-from hyperdml.training.config import TrainConfig
 from hyperdml.training.environment import resolve_device
-from hyperdml.training.features import backbone_features, training_features
-
-
-class Progress(Protocol):
-    """How a run reports: implemented by the command line with rich, or by nothing at all."""
-
-    def message(self, text: str) -> None:
-        """One line of text."""
-
-    def start(self, title: str, total: int) -> None:
-        """A piece of work of `total` units begins."""
-
-    def advance(self, count: int, figures: Mapping[str, float]) -> None:
-        """So many units more are done."""
-
-    def end(self) -> None:
-        """The piece of work ended."""
+from hyperdml.training.progress import Progress
+from hyperdml.training.retrieval.config import TrainConfig
+from hyperdml.training.retrieval.features import backbone_features, training_features
 
 
 class Views:

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from hyperdml.data import ClassBatchSampler, ImageData, to_input
 from hyperdml.models import EmbeddingModel
 from hyperdml.seeds import derive_seed
-from hyperdml.training.config import OptimConfig, TrainConfig
+from hyperdml.training.engine.steps import Monitor, Pace, Start, take_steps
 from hyperdml.training.environment import resolve_device
-from hyperdml.training.learner import Learner, create_learner, training_taxonomy
-from hyperdml.training.param_groups import param_groups
-from hyperdml.training.steps import Monitor, Pace, Start, take_steps
+from hyperdml.training.retrieval.config import OptimConfig, TrainConfig
+from hyperdml.training.retrieval.learner import Learner, create_learner, training_taxonomy
+from hyperdml.training.retrieval.param_groups import param_groups
 
 Validate = Callable[[int, Learner], None]
 """Called every `evaluation.every` steps with the number of finished steps and the modules."""

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hyperdml.metrics.trees.nulls import Score
-from hyperdml.training.config import TrainConfig
-from hyperdml.training.result import Row, RunResult, TreeRow
+from hyperdml.training.records import Row
+from hyperdml.training.retrieval.config import TrainConfig
+from hyperdml.training.retrieval.result import RunResult, TreeRow
+from hyperdml.training.tables import markdown_table
 from hyperdml.tree.report import DIRECTIONS, RADII
 
 
@@ -54,22 +56,6 @@ def tree_explanation() -> str:
         "above proxies of the same radii in random directions, and above the same directions with the radii permuted. "
         "Within 2 it is not distinguishable from chance."
     )
-
-
-def markdown_table(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    """The same as a Markdown table."""
-    rule = ["---", *["---:"] * (len(header) - 1)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in [header, rule, *cells])
-
-
-def text_table(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    """The same in columns for a terminal, the first one to the left, the others to the right."""
-    widths = [max(len(line[column]) for line in [header, *cells]) for column in range(len(header))]
-    lines = [
-        "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])
-        for line in [header, *cells]
-    ]
-    return "\n".join(lines)
 
 
 def explanation(config: TrainConfig) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from hyperdml.models import EmbeddingModel
-from hyperdml.training.config import OptimConfig
+from hyperdml.training.retrieval.config import OptimConfig
 
 
 def param_groups(

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from hyperdml.errors import DivergedError, Interrupted
-from hyperdml.training.checkpoint import load_checkpoint, save_checkpoint
-from hyperdml.training.interrupt import InterruptGuard
+from hyperdml.training.engine.checkpoint import load_checkpoint, save_checkpoint
+from hyperdml.training.engine.interrupt import InterruptGuard
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

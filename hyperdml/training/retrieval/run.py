@@ -21,14 +21,16 @@ import torch
 
 from hyperdml.data import ClassBatchSampler, EmbeddingSet, RetrievalSplits, load_splits
 from hyperdml.errors import ConfigError, DataError
-from hyperdml.training.arms import arms_of
 from hyperdml.training.claim import claimed
-from hyperdml.training.config import TrainConfig
 from hyperdml.training.environment import resolve_device
-from hyperdml.training.learner import create_learner, training_taxonomy
-from hyperdml.training.result import Row, RunResult, load_arm, load_result, save_result
-from hyperdml.training.train_arm import radii, run_arm, score_part
-from hyperdml.training.views import Progress, Views, start_model
+from hyperdml.training.progress import Progress
+from hyperdml.training.records import Row
+from hyperdml.training.retrieval.arms import arms_of
+from hyperdml.training.retrieval.config import TrainConfig
+from hyperdml.training.retrieval.learner import create_learner, training_taxonomy
+from hyperdml.training.retrieval.result import RunResult, load_arm, load_result, save_result
+from hyperdml.training.retrieval.train_arm import radii, run_arm, score_part
+from hyperdml.training.retrieval.views import Views, start_model
 
 
 def execute(config: TrainConfig, folder: Path, progress: Progress) -> RunResult:

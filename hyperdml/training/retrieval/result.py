@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
-
-from hyperdml.errors import DataError
-from hyperdml.files import write_atomic
 from hyperdml.metrics import RadiusReport
+from hyperdml.training.records import Row, read_record, write_record
 from hyperdml.tree import ProxyTreeReport
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-T = TypeVar("T")
 
 LEARNED = "its proxies"
 FITTED = "k-means after training"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of the result table.
-
-    Attributes:
-        title: what was trained.
-        figures: scores on the evaluated images, shares in [0, 1] but for distances.
-        seconds: training time.
-    """
-
-    title: str
-    figures: Mapping[str, float]
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -107,24 +81,3 @@ def load_result(folder: Path) -> RunResult | None:
         DataError: `results.json` is damaged.
     """
     return read_record(folder / "results.json", RunResult)
-
-
-def write_record(path: Path, record: DataclassInstance) -> None:
-    """Write a dataclass as JSON."""
-    write_atomic(path, json.dumps(asdict(record), indent=2).encode() + b"\n")
-
-
-def read_record(path: Path, kind: type[T]) -> T | None:
-    """The dataclass that `write_record` wrote, or None if there is no file.
-
-    Raises:
-        DataError: the file is damaged.
-    """
-    if not path.is_file():
-        return None
-    try:
-        return TypeAdapter(kind).validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise DataError(
-            f"cannot read {path}: {error.error_count()} problems, the first: {error.errors()[0]}"
-        ) from error

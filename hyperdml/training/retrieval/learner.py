@@ -15,7 +15,7 @@ from hyperdml.integrations import create_metric_loss
 from hyperdml.models import EmbeddingModel
 from hyperdml.seeds import derive_seed
 from hyperdml.taxonomy import Taxonomy
-from hyperdml.training.config import TrainConfig
+from hyperdml.training.retrieval.config import TrainConfig
 from hyperdml.training.settings import settings_errors
 
 

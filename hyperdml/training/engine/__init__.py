@@ -1,0 +1,1 @@
+"""What every training rests on: the loop over steps, checkpoints, interruption."""

@@ -1,0 +1,1 @@
+"""Retrieval runs: their configuration, modules, arms and reports."""
