@@ -16,9 +16,10 @@ from hyperdml.metrics.taxonomic.report import classification_report
 from hyperdml.models.classifier import Classifier
 from hyperdml.training.classify.config import ClassifyConfig
 from hyperdml.training.classify.evaluate import level_names
-from hyperdml.training.classify.parts import Parts, feature_folder
+from hyperdml.training.classify.parts import Parts
 from hyperdml.training.compare import Arm, Comparison, Trainer, compare, plan
 from hyperdml.training.compare.arms import digest
+from hyperdml.training.feature_cache import feature_folder
 from hyperdml.training.progress import Progress
 from hyperdml.training.settings import Config
 

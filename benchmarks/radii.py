@@ -33,8 +33,9 @@ from hyperdml.hier.objectives import Levelled, relatedness, with_origin
 from hyperdml.hier.sampling import uniform
 from hyperdml.hier.spaces import Space
 from hyperdml.seeds import derive_seed
+from hyperdml.training.feature_cache import feature_folder
+from hyperdml.training.retrieval.scoring import score_part
 from hyperdml.training.retrieval.train import train
-from hyperdml.training.retrieval.train_arm import score_part
 from hyperdml.training.retrieval.views import Views
 from hyperdml.training.settings import load_config
 from hyperdml.training.tables import markdown_table
@@ -139,7 +140,7 @@ def run(name: str, seed: int, views: Views, draws: int) -> tuple[dict[str, float
     config = load_config("quickstart", [*overrides, f"seed={seed}", "evaluation.every=0", "checkpoint_every=100000"])
     TauAnnealing.step = 0
     with mock.patch("hyperdml.hier.module.Levelled", objective), tempfile.TemporaryDirectory() as folder:
-        learner = train(config, views.splits.train, Path(folder), views.bank).learner
+        learner = train(config, views.splits.train, Path(folder), lambda: views.bank).learner
     validation = views.splits.validation
     points = views.embed(learner.model, validation)
     report = proxy_tree_report(
@@ -180,7 +181,7 @@ def main() -> None:
     arguments = parser.parse_args()
     config = load_config("quickstart")
     splits = load_splits(config.data)
-    views = Views(config, splits, frozen=True, progress=Lines())  # one set of features for all seeds
+    views = Views(config, splits, feature_folder(), Lines())  # one set of features for all seeds
     results: dict[str, list[tuple[dict[str, float], ProxyTreeReport]]] = {}
     for name in VARIANTS:
         results[name] = []

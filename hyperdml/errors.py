@@ -5,8 +5,8 @@
 | 0 | done |
 | 2 | usage: unknown command, option or configuration key, value out of range |
 | 3 | data: a folder or file is missing, broken or not what was expected |
-| 4 | training diverged: the loss was not finite |
-| 5 | environment: a package, a device or the disk does not allow it |
+| 4 | training diverged: the loss was not finite; of `hyperdml replay`: it is not finite again |
+| 5 | environment: a package, a device or the disk does not allow it; `hyperdml doctor` found a problem |
 | 130, 143 | interrupted (Ctrl-C, SIGTERM); the run can be resumed |
 """
 

@@ -11,12 +11,18 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError
 
 from hyperdml.cli.compare import compare
-from hyperdml.cli.datasets import build_emoji_set, list_datasets
+from hyperdml.cli.dataset_folders import check_dataset, prepare_dataset, scan_dataset
+from hyperdml.cli.datasets import build_emoji_set, list_datasets, make_miniature
+from hyperdml.cli.doctor import doctor
 from hyperdml.cli.embed import embed_images
 from hyperdml.cli.evaluate import evaluate
+from hyperdml.cli.export import export
 from hyperdml.cli.index import build_index
 from hyperdml.cli.probe import probe
+from hyperdml.cli.push import push
 from hyperdml.cli.recipes import list_recipes, show_recipe
+from hyperdml.cli.replay import replay
+from hyperdml.cli.report import report
 from hyperdml.cli.resume import resume
 from hyperdml.cli.search import search
 from hyperdml.cli.taxonomy import check_taxonomy, convert_taxonomy, show_taxonomy
@@ -44,17 +50,26 @@ def build_app() -> App:
     app.command(train, name="train")
     app.command(probe, name="probe")
     app.command(resume, name="resume")
+    app.command(report, name="report")
+    app.command(replay, name="replay")
     app.command(compare, name="compare")
     app.command(evaluate, name="eval")
     app.command(embed_images, name="embed")
     app.command(build_index, name="index")
     app.command(search, name="search")
+    app.command(export, name="export")
+    app.command(push, name="push")
+    app.command(doctor, name="doctor")
     recipes = App(name="recipes", help="List and show the bundled recipes.", help_format="markdown")
     recipes.command(list_recipes, name="list")
     recipes.command(show_recipe, name="show")
     app.command(recipes)
-    datasets = App(name="datasets", help="List data sets and build the emoji set anew.", help_format="markdown")
+    datasets = App(name="datasets", help="List, check, scan, unpack and make data sets.", help_format="markdown")
     datasets.command(list_datasets, name="list")
+    datasets.command(check_dataset, name="check")
+    datasets.command(scan_dataset, name="scan")
+    datasets.command(prepare_dataset, name="prepare")
+    datasets.command(make_miniature, name="make")
     datasets.command(build_emoji_set, name="build-emoji")
     app.command(datasets)
     taxonomy = App(name="taxonomy", help="Show, check and convert taxonomies.", help_format="markdown")

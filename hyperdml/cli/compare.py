@@ -21,6 +21,7 @@ def compare(
     baseline: str | None = None,
     metric: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     keep: Path | None = None,
+    cache: Path | None = None,
     markdown: Path | None = None,
     json: Json = False,
 ) -> None:
@@ -47,18 +48,24 @@ def compare(
         baseline: name of the arm that the others are compared with; by default the first.
         metric: figure to show, for example top1; may be given several times. By default those that matter most.
         keep: folder to keep run folders with their models in; by default each is removed when its run is finished.
+        cache: folder of features of frozen backbones; by default features/ in the user's cache.
         markdown: file to write the tables to.
         json: print one JSON object.
     """
     from rich.console import Console
 
     from hyperdml.cli.progress import RunProgress
+    from hyperdml.cli.train import check_cache
     from hyperdml.training.compare import Trainer, plan
     from hyperdml.training.compare import compare as run_comparison
     from hyperdml.training.compare.tables import json_report, markdown_report, text_report
     from hyperdml.training.compare.words import read_arms, read_seeds, read_values, refuse_settings
+    from hyperdml.training.engine.processes import launched
     from hyperdml.training.figures import choose
 
+    check_cache(cache)
+    if launched():
+        raise ConfigError("a comparison trains in one process; torchrun is for hyperdml train and resume")
     axes, pairing = read_values(grid, "--grid"), read_values(pair, "--pair")
     refuse_settings(words, axes, pairing)
     arms, numbers = read_arms(words, axes), read_seeds(seeds)
@@ -68,7 +75,7 @@ def compare(
         raise ConfigError(f"--markdown: {markdown} is a folder; name a file")
     progress = RunProgress(Console(stderr=True, soft_wrap=True))
     work = out.parent / f"{out.name}.runs" if keep is None else keep
-    trainer = Trainer(plan(arms, numbers, pairing), work, keep=keep is not None, progress=progress)
+    trainer = Trainer(plan(arms, numbers, pairing), work, keep=keep is not None, progress=progress, cache=cache)
     try:
         found = run_comparison(arms, numbers, out, trainer, progress, pair=pairing, baseline=baseline)
     finally:

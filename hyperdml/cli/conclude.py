@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 
 from hyperdml.cli.progress import RunProgress
-from hyperdml.data import EmbeddingSet, load_splits
-from hyperdml.errors import Interrupted
+from hyperdml.data import ArrayImages, EmbeddingSet, load_splits
+from hyperdml.errors import DataError, Interrupted
 from hyperdml.files import write_atomic
 from hyperdml.training.classify.config import ClassifyConfig
 from hyperdml.training.classify.report import (
@@ -22,8 +22,11 @@ from hyperdml.training.classify.report import (
 )
 from hyperdml.training.classify.result import ClassifyResult
 from hyperdml.training.classify.run import execute_classification
+from hyperdml.training.engine.processes import is_first
+from hyperdml.training.records import read_record
 from hyperdml.training.retrieval.config import TrainConfig
 from hyperdml.training.retrieval.report import (
+    best_explanation,
     comparison,
     explanation,
     next_steps,
@@ -32,7 +35,7 @@ from hyperdml.training.retrieval.report import (
     tree_explanation,
     tree_table,
 )
-from hyperdml.training.retrieval.result import RunResult
+from hyperdml.training.retrieval.result import RunResult, load_result
 from hyperdml.training.retrieval.run import execute
 from hyperdml.training.settings import Config
 from hyperdml.training.tables import text_table
@@ -44,29 +47,64 @@ def conclude(config: Config, folder: Path, cache: Path | None = None) -> None:
     Args:
         config: the run.
         folder: its folder.
-        cache: of classification: folder of features of frozen backbones, by default in the user's cache.
+        cache: folder of features of frozen backbones, by default in the user's cache.
     """
-    console = Console(soft_wrap=True, markup=False, highlight=False)
+    console = _console(quiet=not is_first())
     progress = RunProgress(console)
-    result: RunResult | ClassifyResult
+    result: RunResult | ClassifyResult | None
     try:
-        # the report is the last file of a run: a finished run needs its data no more
-        reported = (folder / "report.md").is_file()
         if isinstance(config, TrainConfig):
-            result = execute(config, folder, progress)
-            if not reported:
-                note = draw_picture(config, folder)
-                write_atomic(folder / "report.md", report_markdown(folder, config, result, note).encode())
+            result = execute(config, folder, progress, cache)
         else:
             result = execute_classification(config, folder, progress, cache)
-            if not reported:
-                write_atomic(folder / "report.md", class_report(folder, config, result).encode())
+        # the report is the last file of a run: a finished run needs its data no more
+        if result is not None and not (folder / "report.md").is_file():
+            _write_report(config, folder, result)
     except Interrupted as error:
         raise Interrupted(f"{error}; continue with: hyperdml resume {folder}", error.exit_code - 128) from None
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted; continue with: hyperdml resume {folder}", signal.SIGINT) from None
     finally:
         progress.close()
+    if result is not None:
+        _print(console, config, folder, result)
+
+
+def results_of(config: Config, folder: Path) -> RunResult | ClassifyResult:
+    """What a finished run found.
+
+    Raises:
+        DataError: the run is not finished, or its results are damaged.
+    """
+    found: RunResult | ClassifyResult | None
+    if isinstance(config, TrainConfig):
+        found = load_result(folder)
+    else:
+        found = read_record(folder / "results.json", ClassifyResult)
+    if found is None:
+        raise DataError(f"{folder} is not finished: results.json is missing; go on with: hyperdml resume {folder}")
+    return found
+
+
+def report_again(config: Config, folder: Path, result: RunResult | ClassifyResult) -> None:
+    """Write the report of a finished run anew, with its picture, and print its tables."""
+    _write_report(config, folder, result)
+    _print(_console(), config, folder, result)
+
+
+def _console(quiet: bool = False) -> Console:
+    return Console(soft_wrap=True, markup=False, highlight=False, quiet=quiet)
+
+
+def _write_report(config: Config, folder: Path, result: RunResult | ClassifyResult) -> None:
+    if isinstance(config, TrainConfig) and isinstance(result, RunResult):
+        text = report_markdown(folder, config, result, draw_picture(config, folder))
+    elif isinstance(config, ClassifyConfig) and isinstance(result, ClassifyResult):
+        text = class_report(folder, config, result)
+    write_atomic(folder / "report.md", text.encode())
+
+
+def _print(console: Console, config: Config, folder: Path, result: RunResult | ClassifyResult) -> None:
     if isinstance(config, TrainConfig) and isinstance(result, RunResult):
         print_result(console, config, folder, result)
     elif isinstance(config, ClassifyConfig) and isinstance(result, ClassifyResult):
@@ -79,6 +117,7 @@ def draw_picture(config: TrainConfig, folder: Path) -> str:
 
     stored = EmbeddingSet.load(folder)
     test = load_splits(config.data).test
+    pictures = test.images.images if isinstance(test.images, ArrayImages) else None
     shown = "Test images" if stored.proxies is None else "Test images and hierarchical proxies"
     picture = draw_disk(
         folder / "disk.png",
@@ -88,7 +127,7 @@ def draw_picture(config: TrainConfig, folder: Path) -> str:
         test.levels[:, 0],
         test.coarse_names,
         title=f"{shown} in the Poincaré disk (c = {stored.c:g})",
-        thumbnails=test.images,
+        thumbnails=pictures,
     )
     caption = (
         "Distance from the centre is the learned distance from the origin (grey circles at 2, 4 and 6 over sqrt(c)); "
@@ -105,9 +144,11 @@ def draw_picture(config: TrainConfig, folder: Path) -> str:
 
 def print_result(console: Console, config: TrainConfig, folder: Path, result: RunResult) -> None:
     """The tables, the radius report and where to go from there."""
-    print(f"\n{text_table(*table(result.rows))}")
-    for text in ("", explanation(config), comparison(result.rows), ""):
+    print(f"\n{text_table(*table(result))}")
+    console.print()
+    for text in filter(None, (explanation(config), best_explanation(config, result), comparison(result.rows))):
         console.print(text)
+    console.print()
     if result.trees:
         print(text_table(*tree_table(result.trees)))
         for text in ("", tree_explanation(), ""):

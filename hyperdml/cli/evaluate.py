@@ -34,8 +34,9 @@ def evaluate(
 ) -> None:
     """Score retrieval: of a finished run, of a file of embeddings, or of a model on images of yours.
 
-    Without --gallery every item is searched for among all others; with it, queries are searched for in the gallery,
-    where nothing is left out, and classes are matched by name.
+    Without --gallery every item is searched for among all others; or, of a set that says which of its items ask and
+    which are searched (In-Shop), its queries in its gallery. With --gallery, queries are searched for there, where
+    nothing is left out, and classes are matched by name.
 
     hyperdml eval runs/quickstart --metric cosine
 
@@ -60,26 +61,30 @@ def evaluate(
     from hyperdml.metrics import evaluation_report
     from hyperdml.training.tables import text_table
 
-    queries, reference = _sets(source, data, gallery, reading)
-    labels, reference_labels = _labels(queries, reference)
-    graded = reference is None and queries.levels is not None and queries.levels.shape[1] > 1
+    queries, reference, inside = _sets(source, data, gallery, reading)
+    labels, reference_labels = _labels(queries, reference, gallery)
+    levels, reference_levels = _levels(queries, reference, gallery)
     try:
         report = evaluation_report(
             queries.points,
             labels,
             ks=ks or queries.ks or (1, 2, 4, 8),
-            levels=queries.levels if graded else None,
-            level_names=queries.level_names if graded else None,
+            levels=levels,
+            level_names=None if levels is None else queries.level_names or None,
             c=queries.c,
             metric=metric,
             reference=None if reference is None else reference.points,
             reference_labels=reference_labels,
+            reference_levels=reference_levels,
+            ref_includes_query=inside,
             clustering=clustering,
             intervals=None if intervals == "none" else intervals,
         )
     except ValueError as error:
         raise ConfigError(f"{source}: {error}") from error
     protocol = "leave-one-out" if reference is None else "query against gallery"
+    if inside:
+        protocol += ", queries left out of their own neighbours"
     if json:
         print_json({"source": str(source), "metric": metric, "c": queries.c, "protocol": protocol} | asdict(report))
         return
@@ -90,31 +95,46 @@ def evaluate(
 
 def _sets(
     source: Path, data: Path | None, gallery: Path | None, reading: Reading
-) -> tuple[EmbeddingSet, EmbeddingSet | None]:
-    """The queries, and the gallery if there is one, in the same ball and by the same model."""
+) -> tuple[EmbeddingSet, EmbeddingSet | None, bool]:
+    """The queries; the gallery if there is one, in the same ball and by the same model; whether it begins with them."""
     if data is None and not is_embeddings(source):
         if source.exists():
             raise ConfigError(f"{model_of(source)} is a model: name the images that it is to be scored on with --data")
         raise DataError(f"{source}: no such run, model or file of embeddings")
     model = None if data is None else source
     queries = embeddings_of(source if data is None else data, model, reading)
+    asked = queries.search_sets()
     if gallery is None:
-        return queries, None
+        return asked or (queries, None, False)
+    queries = asked[0] if asked else queries
     reference = embeddings_of(gallery, model, reading)
+    searched = reference.search_sets()
+    reference = searched[1] if searched else reference
     for name, one, other in (("c", queries.c, reference.c), ("model", queries.model, reference.model)):
         if one != other:
             raise ConfigError(f"queries and gallery do not go together: {name} is {one} and {other}")
-    return queries, reference
+    return queries, reference, False
 
 
-def _labels(queries: EmbeddingSet, reference: EmbeddingSet | None) -> tuple[Tensor, Tensor | None]:
-    """Labels of both, numbered alike by the names of the classes."""
+def _levels(
+    queries: EmbeddingSet, reference: EmbeddingSet | None, gallery: Path | None
+) -> tuple[Tensor | None, Tensor | None]:
+    """Levels of both; None where there are none above the class, or where the sets number them apart."""
+    if gallery is not None or queries.levels is None or queries.levels.shape[1] < 2:
+        return None, None
+    return queries.levels, None if reference is None else reference.levels
+
+
+def _labels(
+    queries: EmbeddingSet, reference: EmbeddingSet | None, gallery: Path | None
+) -> tuple[Tensor, Tensor | None]:
+    """Labels of both; of sets apart numbered alike by the names of the classes."""
     import torch
 
     if queries.labels is None or (reference is not None and reference.labels is None):
         raise DataError("there are no labels to score by: images must lie in FOLDER/CLASS/IMAGE")
-    if reference is None:
-        return queries.labels, None
+    if reference is None or gallery is None:
+        return queries.labels, None if reference is None else reference.labels
     mine, theirs = queries.class_of_items(), reference.class_of_items()
     if mine is None or theirs is None:
         raise DataError("classes of queries and gallery are matched by name, but they have no names")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hyperdml.cli.train import Out, start_run
+from hyperdml.cli.train import Out, check_cache, start_run
 from hyperdml.errors import ConfigError
 
 
@@ -37,6 +37,5 @@ def probe(recipe: str, /, *overrides: str, cache: Path | None = None, out: Out =
         raise ConfigError(
             f"recipe {recipe} trains its backbone: use hyperdml train, or optim.freeze_backbone=true to probe"
         )
-    if cache is not None and cache.exists() and not cache.is_dir():
-        raise ConfigError(f"--cache: {cache} is a file; features are kept in a folder")
+    check_cache(cache)
     start_run(config, recipe, out, cache)

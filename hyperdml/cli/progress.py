@@ -11,7 +11,7 @@ from rich.table import Column
 
 
 class RunProgress:
-    """Implements `hyperdml.training.retrieval.views.Progress` with rich.
+    """Implements `hyperdml.training.progress.Progress` with rich.
 
     Args:
         console: where to write; on a terminal a bar per piece of work, else about ten lines.
@@ -22,7 +22,7 @@ class RunProgress:
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._title = ""
-        self._done = self._total = 0
+        self._done = self._total = self._first = 0
         self._begun = 0.0
         self._figures: dict[str, float] = {}
 
@@ -32,7 +32,7 @@ class RunProgress:
 
     def start(self, title: str, total: int) -> None:
         """Begin a bar, or print the title."""
-        self._title, self._total, self._done, self._figures = title, total, 0, {}
+        self._title, self._total, self._done, self._first, self._figures = title, total, 0, 0, {}
         self._begun = time.perf_counter()
         if not self._console.is_terminal:
             return
@@ -51,12 +51,17 @@ class RunProgress:
     def advance(self, count: int, figures: Mapping[str, float]) -> None:
         """Move the bar, or print a line at every tenth of the work."""
         before, self._done = self._done, self._done + count
+        if not figures and before == 0:
+            self._first = count  # done in an earlier sitting, which says nothing about the speed of this one
         self._figures.update(figures)
         if self._bar is not None:
-            self._bar.update(self._task, completed=self._done, figures=self._text("loss"))
+            self._bar.update(self._task, completed=self._done, figures=self._text("loss", "images/s"))
         elif before * 10 // self._total != self._done * 10 // self._total:
             spent = time.perf_counter() - self._begun
-            line = f"{self._title}: {self._done}/{self._total} after {spent:.0f} s  {self._text(*self._figures)}"
+            left = spent * (self._total - self._done) / (self._done - self._first) if self._done > self._first else 0
+            line = f"{self._title}: {self._done}/{self._total} after {spent:.0f} s"
+            line += f", {left:.0f} s left" if self._done < self._total else ""
+            line += f"  {self._text(*self._figures)}"
             self.message(line.rstrip())
 
     def end(self) -> None:
@@ -70,4 +75,5 @@ class RunProgress:
             self._bar = None
 
     def _text(self, *names: str) -> str:
-        return "  ".join(f"{name} {self._figures[name]:.3f}" for name in names if name in self._figures)
+        shown = {name: self._figures[name] for name in names if name in self._figures}
+        return "  ".join(f"{name} {value:.{0 if '/' in name else 3}f}" for name, value in shown.items())

@@ -3,11 +3,11 @@
 from hyperdml.data.classification import ClassificationDataConfig, ClassificationSplits, load_classification
 from hyperdml.data.embedding_set import EmbeddingSet
 from hyperdml.data.image_batches import ImageBatches
-from hyperdml.data.image_data import ImageData
 from hyperdml.data.image_files import Broken, list_images, read_full, read_image
+from hyperdml.data.image_stream import ImageStream
 from hyperdml.data.labelled_images import ArrayImages, FileImages, LabelledImages
-from hyperdml.data.sampler import ClassBatchSampler
-from hyperdml.data.splits import DataConfig, RetrievalSplits, load_splits
+from hyperdml.data.retrieval import DataConfig, RetrievalPart, RetrievalSplits, load_splits
+from hyperdml.data.sampling import Sampler, create_sampler
 from hyperdml.data.transforms import AugmentConfig, to_input
 from hyperdml.data.views import CropConfig
 
@@ -15,7 +15,6 @@ __all__ = [
     "ArrayImages",
     "AugmentConfig",
     "Broken",
-    "ClassBatchSampler",
     "ClassificationDataConfig",
     "ClassificationSplits",
     "CropConfig",
@@ -23,9 +22,12 @@ __all__ = [
     "EmbeddingSet",
     "FileImages",
     "ImageBatches",
-    "ImageData",
+    "ImageStream",
     "LabelledImages",
+    "RetrievalPart",
     "RetrievalSplits",
+    "Sampler",
+    "create_sampler",
     "list_images",
     "load_classification",
     "load_splits",

@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from hyperdml.data.query_gallery import check_masks, search_rows
 from hyperdml.errors import DataError
 from hyperdml.files import write_atomic
 from hyperdml.geometry import curvature_of
@@ -21,7 +22,7 @@ EMBEDDINGS = "embeddings.safetensors"
 
 _FORMAT = "hyperdml.embeddings/1"
 _OPTIONAL = ("root", "model", "model_folder", "image_size")
-_TENSORS = ("points", "labels", "levels", "proxies", "ids")
+_TENSORS = ("points", "labels", "levels", "proxies", "queries", "gallery", "ids")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +43,14 @@ class EmbeddingSet:
         model: hash of the model (`hyperdml.models.model_hash`), or None.
         model_folder: where the model was, or None.
         image_size: side in pixels of the images as the model saw them, or None.
+        queries: (N,) bool, which items ask, or None, which with `gallery` means leave-one-out: every item asks and is
+            searched, and is left out of its own neighbours.
+        gallery: (N,) bool, which items are searched.
 
     Raises:
         ValueError: points that are no (N, d) floating-point numbers, c not positive, other numbers of labels, levels,
-            level names or ids, a label without a class name where there are any, or an id twice.
+            level names or ids, a label without a class name where there are any, an id twice, or masks that make no
+            search (`hyperdml.data.query_gallery.check_masks`).
     """
 
     points: Tensor
@@ -61,6 +66,8 @@ class EmbeddingSet:
     model: str | None = None
     model_folder: str | None = None
     image_size: int | None = None
+    queries: Tensor | None = None
+    gallery: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.points.ndim != 2 or not self.points.dtype.is_floating_point:
@@ -86,6 +93,8 @@ class EmbeddingSet:
             if len(set(self.ids)) < len(self):
                 twice = next(name for name, times in Counter(self.ids).items() if times > 1)
                 raise ValueError(f"id {twice!r} occurs twice")
+        masks = [None if mask is None else mask.cpu() for mask in (self.queries, self.gallery)]
+        check_masks(masks[0], masks[1], len(self))
 
     def __len__(self) -> int:
         return len(self.points)
@@ -95,6 +104,34 @@ class EmbeddingSet:
         if self.labels is None or not self.class_names:
             return None
         return [self.class_names[label] for label in self.labels.tolist()]
+
+    def select(self, rows: Tensor) -> EmbeddingSet:
+        """Some items, in this order, as a set without masks; proxies and what holds for all items stay.
+
+        Args:
+            rows: (M,) int64 positions.
+        """
+        kept = rows.cpu().tolist()
+        return replace(
+            self,
+            points=self.points[rows.to(self.points.device)],
+            labels=None if self.labels is None else self.labels[rows.to(self.labels.device)],
+            levels=None if self.levels is None else self.levels[rows.to(self.levels.device)],
+            ids=None if self.ids is None else tuple(self.ids[row] for row in kept),
+            queries=None,
+            gallery=None,
+        )
+
+    def search_sets(self) -> tuple[EmbeddingSet, EmbeddingSet, bool] | None:
+        """Queries, gallery, and whether the first items of the gallery are the queries; None for leave-one-out.
+
+        What asks and is searched too is left out of its own neighbours (`ref_includes_query` of `hyperdml.metrics`).
+        """
+        if self.queries is None or self.gallery is None:
+            return None
+        rows = search_rows(self.queries.cpu(), self.gallery.cpu())
+        queries, gallery = (self.select(torch.from_numpy(part)) for part in (rows.queries, rows.gallery))
+        return queries, gallery, rows.includes_queries
 
     def save(self, path: Path) -> None:
         """Write the file, atomically.
@@ -107,7 +144,7 @@ class EmbeddingSet:
         """
         from safetensors.torch import save
 
-        found = {"points": self.points, "labels": self.labels, "levels": self.levels, "proxies": self.proxies}
+        found = {name: getattr(self, name) for name in _TENSORS if name != "ids"}
         # copies: the labels may be a view of the levels, and safetensors refuses tensors that share memory
         tensors = {key: value.detach().cpu().clone().contiguous() for key, value in found.items() if value is not None}
         if self.ids is not None:
@@ -164,6 +201,8 @@ class EmbeddingSet:
             ids=tuple(json.loads(tensors["ids"].numpy().tobytes())) if "ids" in tensors else None,
             proxies=tensors.get("proxies"),
             ks=tuple(json.loads(meta["ks"])),
+            queries=tensors.get("queries"),
+            gallery=tensors.get("gallery"),
             **optional,
         )
 

@@ -8,20 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hyperdml.data.crop_boxes import evaluation_boxes, training_boxes
 from hyperdml.data.image_loader import ImageLoader
-from hyperdml.data.labelled_images import ArrayImages, LabelledImages
-from hyperdml.data.resample import resample
-from hyperdml.data.views import CropConfig, finished, view_numbers
-from hyperdml.seeds import derive_seed
+from hyperdml.data.image_reader import Views
+from hyperdml.data.labelled_images import LabelledImages
+from hyperdml.data.sampling.sampler import epoch_order
+from hyperdml.data.views import CropConfig, view_numbers
 
 
 class ImageBatches:
-    """Batches of a data set, cropped, changed and normalised.
+    """Batches of a data set, epoch by epoch, cropped, changed and normalised.
 
-    All chance is derived from (seed, epoch, row). Images in memory are cropped on the device, a batch at a time. Files
-    are read and cropped by worker processes, which stay from epoch to epoch and hand over bytes; the rest happens on
-    the device.
+    All chance is derived from (seed, epoch, row). Worker processes stay from epoch to epoch.
 
     Args:
         data: the images.
@@ -57,35 +54,27 @@ class ImageBatches:
         workers: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
-        for name, value, low in (("batch_size", batch_size, 1), ("image_size", image_size, 1), ("workers", workers, 0)):
-            if value < low:
-                raise ValueError(f"{name} must be at least {low}, got {value}")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         full, rest = divmod(len(data), batch_size)
         self._count = full + (rest > 0 and not drop_last)
         if not self._count:
             raise ValueError(f"{len(data)} images make no batch of {batch_size}" + drop_last * " with drop_last")
-        self.data, self.crop, self.batch_size, self.image_size = data, crop, batch_size, image_size
-        self._train, self._seed = train, seed
+        self._images, self._batch_size, self._train, self._seed = len(data), batch_size, train, seed
         self._shuffle = train if shuffle is None else shuffle
-        self._device = torch.device(device)
-        self._labels = torch.tensor(data.labels)
-        self._mean, self._std = (torch.tensor(tuple(v), dtype=torch.float32).to(self._device) for v in (mean, std))
-        self._source: np.ndarray | ImageLoader
-        if isinstance(data, ArrayImages):
-            self._source = data.images
-        else:
-            self._source = ImageLoader(data, crop, image_size, seed if train else None, workers)
+        self._loader = ImageLoader(
+            data, crop, image_size=image_size, mean=mean, std=std, workers=workers, device=device
+        )
 
     def __len__(self) -> int:
         return self._count
 
     def rows(self, epoch: int) -> list[np.ndarray]:
         """Positions in the data set of the images of every batch of an epoch."""
-        count = len(self.data)
-        order = np.arange(count)
+        order = np.arange(self._images)
         if self._shuffle:
-            order = np.random.default_rng(derive_seed(self._seed, "order", epoch)).permutation(count)
-        return [order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(self._count)]
+            order = epoch_order(self._seed, "order", epoch, self._images)
+        return [order[i * self._batch_size : (i + 1) * self._batch_size].copy() for i in range(self._count)]
 
     def epoch(self, number: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches of an epoch.
@@ -94,42 +83,19 @@ class ImageBatches:
             number: the epoch; decides about order, crops and changes.
             first: batches to leave out at the beginning, without reading them.
 
-        Yields:
-            (B, 3, S, S) float32 images and (B,) int64 labels, on the device.
+        Returns:
+            Iterator of (B, 3, S, S) float32 images and (B,) int64 labels, on the device.
 
         Raises:
             ValueError: there is no batch `first`.
             UnreadableImage: a file is missing or damaged.
+            EnvironmentProblem: a worker process was killed.
             RuntimeError: of files: gone on with after another epoch of this object was begun.
         """
         if not 0 <= first <= self._count:
             raise ValueError(f"first must be from 0 to {self._count}, the batches of an epoch, got {first}")
-        batches = self.rows(number)[first:]
-        for rows, x in zip(batches, self._cropped(number, batches), strict=True):
-            numbers = None
-            if self._train:
-                numbers = self._send(torch.from_numpy(view_numbers(self._seed, number, rows)))
-            labels = self._send(self._labels[torch.from_numpy(rows)])
-            yield finished(x, self.crop, numbers, self._mean, self._std), labels
-
-    def _cropped(self, epoch: int, batches: Sequence[np.ndarray]) -> Iterator[Tensor]:
-        """(B, 3, S, S) pixels in [0, 1] of every batch."""
-        if isinstance(self._source, ImageLoader):
-            for images in self._source.batches(epoch, batches):
-                yield self._send(images).permute(0, 3, 1, 2).float() / 255
-            return
-        height, width = self._source.shape[1:3]
-        for rows in batches:
-            images = self._send(torch.from_numpy(self._source[rows]))
-            sizes = np.tile(np.array([width, height]), (len(rows), 1))
-            if self._train:
-                boxes = training_boxes(self.crop, sizes, view_numbers(self._seed, epoch, rows))
-            else:
-                boxes = evaluation_boxes(self.crop, sizes)
-            yield resample(images, boxes, self.image_size, self.crop.interpolation)
-
-    def _send(self, x: Tensor) -> Tensor:
-        if self._device.type != "cuda":
-            return x.to(self._device)
-        # other than from pinned memory, a copy waits until the GPU has nothing left to do
-        return x.pin_memory().to(self._device, non_blocking=True)
+        seed, train = self._seed, self._train
+        wanted = (
+            Views(rows, view_numbers(seed, number, rows) if train else None) for rows in self.rows(number)[first:]
+        )
+        return self._loader.batches(wanted)

@@ -68,6 +68,11 @@ def part_size(path: Path, box: Box) -> tuple[int, int]:
     return right - left, bottom - top
 
 
+def orientation(image: Image) -> int:
+    """How an opened image is stored, as EXIF counts it: 1 upright, 2 to 8 turned or mirrored; TIFF is given upright."""
+    return 1 if image.format == "TIFF" else image.getexif().get(_ORIENTATION, 1)
+
+
 @contextmanager
 def pillow_without_warnings() -> Iterator[None]:
     """Ignore warnings that Pillow gives: damaged tags do no harm, and oversized images are refused anyway.
@@ -137,9 +142,8 @@ def _open(file: BinaryIO) -> Image:
 
 
 def _upright(image: Image) -> tuple[int, int]:
-    """Width and height of an opened image after `exif_transpose`; TIFF gives them so already."""
-    turned = image.format != "TIFF" and image.getexif().get(_ORIENTATION) in _ON_THEIR_SIDE
-    return image.size[::-1] if turned else image.size
+    """Width and height of an opened image after `exif_transpose`."""
+    return image.size[::-1] if orientation(image) in _ON_THEIR_SIDE else image.size
 
 
 def _inside(box: Box, size: tuple[int, int]) -> Box:

@@ -1,109 +1,107 @@
-"""Worker processes that read and crop image files ahead of the network."""
+"""From the views that are wanted to batches for a network: what `ImageBatches` and `ImageStream` have in common."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from hyperdml.data.crop_boxes import evaluation_boxes, training_boxes
-from hyperdml.data.image_files import UnreadableImage
-from hyperdml.data.labelled_images import LabelledImages
-from hyperdml.data.resample import resample_one
-from hyperdml.data.views import CropConfig, view_numbers
-
-_SHRINKS = (8, 4, 2, 1)
-_SPARE = 2  # JPEG files are decoded smaller down to twice the size that is needed, as Pillow's thumbnails are
-
-_Sample = tuple[int, int]  # epoch and row
-_Read = np.ndarray | tuple[Path, str]  # pixels, or the file that cannot be read and why
+from hyperdml.data.image_reader import ImageReader, Views
+from hyperdml.data.labelled_images import ArrayImages, LabelledImages
+from hyperdml.data.resample import resample
+from hyperdml.data.views import CropConfig, finished
 
 
 class ImageLoader:
-    """Reads single images in processes that stay from epoch to epoch, and gives them in batches.
+    """Images cropped, changed and normalised, on the device.
+
+    Images in memory are cropped on the device, a batch at a time. Files are read, cropped and mirrored by worker
+    processes, which hand over bytes; the rest happens on the device.
 
     Args:
         data: the images.
-        crop: what is cut out.
-        size: side of the result in pixels.
-        seed: the run's seed; None cuts out what evaluation looks at.
-        workers: processes; 0 reads in this one.
+        crop: what is cropped and changed, in training and evaluation.
+        image_size: side of the network's input in pixels.
+        mean: channel means of pixel values in [0, 1].
+        std: channel deviations.
+        workers: processes that read files; 0 reads them here. Images in memory need none.
+        device: where the batches are made.
+
+    Raises:
+        ValueError: a number is out of range.
     """
 
-    def __init__(self, data: LabelledImages, crop: CropConfig, size: int, seed: int | None, workers: int) -> None:
-        self._order = _Order()
-        self._loader = DataLoader(
-            _Reader(data, crop, size, seed),
-            batch_sampler=self._order,
-            num_workers=workers,
-            collate_fn=_together,
-            persistent_workers=workers > 0,
-            generator=torch.Generator(),  # else the loader draws from the generator that dropout draws from
-        )
+    def __init__(
+        self,
+        data: LabelledImages,
+        crop: CropConfig,
+        *,
+        image_size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        workers: int,
+        device: torch.device | str,
+    ) -> None:
+        for name, value, low in (("image_size", image_size, 1), ("workers", workers, 0)):
+            if value < low:
+                raise ValueError(f"{name} must be at least {low}, got {value}")
+        self._crop, self._size = crop, image_size
+        self._device = torch.device(device)
+        self._labels = data.labels
+        self._mean, self._std = (torch.tensor(tuple(v), dtype=torch.float32).to(self._device) for v in (mean, std))
+        # of one row of bytes, so that a batch of them is normalised in one pass over contiguous memory
+        self._factor = (1 / (255 * self._std)).repeat(image_size)
+        self._offset = (-self._mean / self._std).repeat(image_size)
+        self._source: np.ndarray | ImageReader
+        if isinstance(data, ArrayImages):
+            self._source = data.images
+        else:
+            self._source = ImageReader(data, crop, image_size, workers, pinned=self._device.type == "cuda")
 
-    def batches(self, epoch: int, rows: Sequence[np.ndarray]) -> Iterator[Tensor]:
-        """(B, S, S, 3) uint8 images at the positions of every batch.
+    def batches(self, wanted: Iterable[Views]) -> Iterator[tuple[Tensor, Tensor]]:
+        """(B, 3, S, S) float32 images and (B,) int64 labels of every batch, on the device; `wanted` may be endless.
 
         Raises:
             UnreadableImage: a file is missing or damaged.
-            RuntimeError: these are gone on with after others were begun: the workers read for one caller.
+            EnvironmentProblem: a worker process was killed.
+            RuntimeError: of files: gone on with after other batches of this loader were begun.
         """
-        wanted = [[(epoch, row) for row in batch.tolist()] for batch in rows]
-        self._order.batches = wanted
-        for found in self._loader:
-            if not isinstance(found, Tensor):
-                raise UnreadableImage(*found)
-            yield found
-            # the workers have turned to the others, whose images would come with the labels of these
-            if self._order.batches is not wanted:
-                raise RuntimeError(f"epoch {epoch} cannot go on: another one of the same batches was begun meanwhile")
+        made = self._from_files if isinstance(self._source, ImageReader) else self._from_memory
+        for views, images in made(wanted):
+            yield images, self._send(torch.from_numpy(self._labels[views.rows]))
 
+    def _from_memory(self, wanted: Iterable[Views]) -> Iterator[tuple[Views, Tensor]]:
+        assert isinstance(self._source, np.ndarray)
+        height, width = self._source.shape[1:3]
+        for views in wanted:
+            images = self._send(torch.from_numpy(self._source[views.rows]))
+            sizes = np.tile(np.array([width, height]), (len(views.rows), 1))
+            if views.numbers is None:
+                boxes = evaluation_boxes(self._crop, sizes)
+            else:
+                boxes = training_boxes(self._crop, sizes, views.numbers)
+            yield views, self._finished(resample(images, boxes, self._size, self._crop.interpolation), views)
 
-class _Order:
-    """The batches that the loader is to read next."""
+    def _from_files(self, wanted: Iterable[Views]) -> Iterator[tuple[Views, Tensor]]:
+        assert isinstance(self._source, ImageReader)
+        for views, pixels in self._source.batches(wanted):
+            images = self._send(pixels)
+            if views.numbers is not None and self._crop.kind == "affine":
+                yield views, self._finished(images.permute(0, 3, 1, 2).float() / 255, views)
+                continue
+            x = images.flatten(2).float()
+            torch.addcmul(self._offset, x, self._factor, out=x)
+            yield views, x.view(images.shape).permute(0, 3, 1, 2)
 
-    def __init__(self) -> None:
-        self.batches: list[list[_Sample]] = []
+    def _finished(self, x: Tensor, views: Views) -> Tensor:
+        numbers = None if views.numbers is None else self._send(torch.from_numpy(views.numbers))
+        return finished(x, self._crop, numbers, self._mean, self._std)
 
-    def __iter__(self) -> Iterator[list[_Sample]]:
-        return iter(self.batches)
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-
-class _Reader(Dataset[_Read]):
-    """Reads and crops one image; the part that goes to the workers."""
-
-    def __init__(self, data: LabelledImages, crop: CropConfig, size: int, seed: int | None) -> None:
-        self._data, self._crop, self._size, self._seed = data, crop, size, seed
-
-    def __getitem__(self, sample: _Sample) -> _Read:
-        epoch, row = sample
-        try:
-            width, height = self._data.size(row)
-            box = self._box(epoch, row, np.array([[width, height]]))
-            side = int((box[2:] - box[:2]).min())
-            shrink = next(s for s in _SHRINKS if s == 1 or side >= s * _SPARE * self._size)
-            pixels = self._data.read(row, shrink)
-        except UnreadableImage as error:
-            # as a value: errors of two arguments do not survive the way between processes
-            return error.path, error.reason
-        scale = np.array([pixels.shape[1] / width, pixels.shape[0] / height] * 2)
-        return resample_one(pixels, np.rint(box * scale).astype(np.int64), self._size, self._crop.interpolation)
-
-    def _box(self, epoch: int, row: int, size: np.ndarray) -> np.ndarray:
-        if self._seed is None:
-            return evaluation_boxes(self._crop, size)[0]
-        return training_boxes(self._crop, size, view_numbers(self._seed, epoch, np.array([row])))[0]
-
-
-def _together(found: list[_Read]) -> Tensor | tuple[Path, str]:
-    """One batch, or the first file of it that cannot be read."""
-    pixels = [image for image in found if isinstance(image, np.ndarray)]
-    broken = [image for image in found if not isinstance(image, np.ndarray)]
-    return broken[0] if broken else torch.from_numpy(np.stack(pixels))
+    def _send(self, x: Tensor) -> Tensor:
+        if self._device.type != "cuda":
+            return x.to(self._device)
+        # other than from pinned memory, a copy waits until the GPU has nothing left to do
+        return x.pin_memory().to(self._device, non_blocking=True)

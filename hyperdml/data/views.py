@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +29,8 @@ _BELONGS: dict[str, tuple[CropKind, ...]] = {
     "flip": _FLIPPING,
 }
 _AFFINE = AugmentConfig()
+
+_Numbers = TypeVar("_Numbers", np.ndarray, Tensor)
 
 
 @dataclass(frozen=True)
@@ -90,28 +92,40 @@ class CropConfig:
         return 0.875 if self.kind == "resized" else 1.0
 
 
-def view_numbers(seed: int, view: int, rows: np.ndarray) -> np.ndarray:
-    """Uniform random numbers of images, each a function of (seed, view, row, column) and nothing else.
+def view_numbers(seed: int, view: int, rows: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
+    """Uniform random numbers of images, each a function of (seed, view, row, time, column) and nothing else.
 
     Splitmix64 (Steele, Lea and Flood 2014) as a hash of the counter, for all images at once: generators that are made
     for every image take longer than the image.
 
     Args:
         seed: the run's seed.
-        view: epoch, or number of the view.
-        rows: (B,) positions of the images in their data set.
+        view: epoch, step, or number of the view.
+        rows: (B,) positions of the images in their data set, below 2^40.
+        times: (B,) int64, to tell several views of one row apart; None for 0.
 
     Returns:
         (B, VIEW_NUMBERS) float32 in [0, 1), multiples of 2^-24.
     """
     start = np.uint64(derive_seed(seed, "view", view))
     columns = np.arange(1, VIEW_NUMBERS + 1, dtype=np.uint64)
-    counter = rows[:, None].astype(np.uint64) * np.uint64(VIEW_NUMBERS) + columns
+    seen = rows if times is None else rows + (times << 40)
+    counter = seen[:, None].astype(np.uint64) * np.uint64(VIEW_NUMBERS) + columns
     bits: np.ndarray = start + counter * np.uint64(0x9E3779B97F4A7C15)
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     bits ^= bits >> np.uint64(31)
     return (bits >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
+
+
+def mirrored(config: CropConfig, numbers: _Numbers) -> _Numbers:
+    """(B,) bool: which images are mirrored as they are, without a further change of their shape.
+
+    Args:
+        config: settings.
+        numbers: (B, VIEW_NUMBERS) of `view_numbers`, as an array or a tensor.
+    """
+    return numbers[:, -1] < (config.flip if config.kind in _FLIPPING else 0)
 
 
 def finished(
@@ -132,5 +146,5 @@ def finished(
     if numbers is not None and config.kind == "affine":
         x = augmented(x, x.shape[-1], config.affine, numbers[:, :AUGMENT_NUMBERS])
     elif numbers is not None and config.kind in _FLIPPING:
-        x = torch.where((numbers[:, -1] < config.flip)[:, None, None, None], x.flip(3), x)
+        x = torch.where(mirrored(config, numbers)[:, None, None, None], x.flip(3), x)
     return normalised(x, mean, std)

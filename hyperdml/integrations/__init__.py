@@ -2,15 +2,17 @@
 
 from hyperdml.integrations.baselines import HierarchicalTripletLoss, HypLoss
 from hyperdml.integrations.class_weights import parametrize_on_ball
+from hyperdml.integrations.cross_batch_memory import CrossBatchMemory
 from hyperdml.integrations.gathered_loss import GatheredLoss
 from hyperdml.integrations.hier_loss import HIERLoss
 from hyperdml.integrations.hier_regularizer import HIERRegularizer
-from hyperdml.integrations.metric_loss import create_metric_loss
+from hyperdml.integrations.metric_loss import class_tree_loss, create_metric_loss
 from hyperdml.integrations.poincare_distance import PoincareDistance
 from hyperdml.integrations.reciprocal_miner import ReciprocalNeighborMiner
 from hyperdml.integrations.with_hier import WithHIER, with_hier
 
 __all__ = [
+    "CrossBatchMemory",
     "GatheredLoss",
     "HIERLoss",
     "HIERRegularizer",
@@ -19,6 +21,7 @@ __all__ = [
     "PoincareDistance",
     "ReciprocalNeighborMiner",
     "WithHIER",
+    "class_tree_loss",
     "create_metric_loss",
     "parametrize_on_ball",
     "with_hier",

@@ -86,6 +86,15 @@ def parametrize_on_ball(loss: Loss, c: Curvature = 0.1, clip_r: float = 2.3) -> 
     return loss
 
 
+def has_class_weights(kind: type[nn.Module]) -> bool:
+    """Whether `parametrize_on_ball` is for losses of a class.
+
+    Args:
+        kind: class of the loss.
+    """
+    return issubclass(kind, tuple(_WEIGHTS))
+
+
 def _weights_of(loss: nn.Module) -> tuple[str, int]:
     for kind, found in _WEIGHTS.items():
         if isinstance(loss, kind):

@@ -13,8 +13,9 @@ from hyperdml.errors import ConfigError, DataError
 from hyperdml.files import write_atomic
 from hyperdml.hace import TaxonomyHead
 from hyperdml.hace.aggregation import Head
-from hyperdml.models.backbone import feature_width
-from hyperdml.models.classifier_backbone import ClassifierConfig, make_backbone, pixel_statistics, pooled
+from hyperdml.models.backbone import feature_width, pixel_statistics
+from hyperdml.models.classifier_backbone import ClassifierConfig, make_backbone, pooled
+from hyperdml.models.weights import check_digest, load_own, read_tensors, write_own
 from hyperdml.taxonomy import Taxonomy
 
 _FORMAT = "hyperdml.Classifier/1"
@@ -72,21 +73,19 @@ class Classifier(nn.Module):
         Args:
             folder: created if missing.
         """
-        from safetensors.torch import save
-
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.taxonomy.to_json(folder / _TAXONOMY)
-        tensors = {key: value.detach().cpu().contiguous() for key, value in self.state_dict().items()}
         # one entry: safetensors writes several in any order, and equal models should be equal files
         about = json.dumps({"format": _FORMAT, "taxonomy": self.taxonomy.hash})
-        write_atomic(folder / _WEIGHTS, save(tensors, metadata={"hyperdml": about}))
+        digest = write_own(self, folder / _WEIGHTS, {"hyperdml": about})
         config = {
             "format": _FORMAT,
             "model": asdict(self.config),
             "head": self.head.aggregation.head,
             "image_size": self.image_size,
             "taxonomy": self.taxonomy.hash,
+            "sha256": digest,
         }
         write_atomic(folder / _CONFIG, json.dumps(config, indent=2).encode() + b"\n")
 
@@ -103,9 +102,6 @@ class Classifier(nn.Module):
         Raises:
             DataError: a file is missing or damaged, or the three do not belong together.
         """
-        from safetensors import safe_open
-        from safetensors.torch import load_file
-
         folder = Path(folder)
         try:
             record = json.loads((folder / _CONFIG).read_text())
@@ -122,16 +118,14 @@ class Classifier(nn.Module):
         except Exception as error:  # values of a type or size that timm does not expect raise nearly anything
             raise DataError(f"{folder / _CONFIG} describes no model: {error}") from error
         model.config = config
+        tensors, metadata = read_tensors(folder / _WEIGHTS)
         try:
-            with safe_open(folder / _WEIGHTS, framework="pt") as file:
-                stored = json.loads((file.metadata() or {})["hyperdml"])["taxonomy"]
-        except Exception as error:  # safetensors raises its own type for damaged and foreign files
+            stored = json.loads(metadata["hyperdml"])["taxonomy"]
+        except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"cannot read the weights {folder / _WEIGHTS}: {error!r}") from error
         _same_taxonomy(taxonomy.hash, stored, folder / _TAXONOMY, folder / _WEIGHTS)
-        try:
-            model.load_state_dict(load_file(folder / _WEIGHTS))
-        except Exception as error:  # and torch for those that do not fit
-            raise DataError(f"cannot read the weights {folder / _WEIGHTS}: {error}") from error
+        check_digest(folder / _WEIGHTS, record.get("sha256"))
+        load_own(model, tensors, folder / _WEIGHTS)
         return model.eval()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -48,8 +48,6 @@ def make_backbone(config: ClassifierConfig, image_size: int) -> nn.Module:
         ConfigError: see `create_backbone`; or the stem is not known or does not fit the backbone or its weights,
             drop_path_rate or patch_size is out of range, or the image is not a whole number of patches.
     """
-    import timm
-
     if config.stem not in ("standard", "small"):
         raise ConfigError(f"model.stem must be 'standard' or 'small', got {config.stem!r}")
     if not 0 <= config.drop_path_rate < 1:
@@ -63,43 +61,16 @@ def make_backbone(config: ClassifierConfig, image_size: int) -> nn.Module:
         arguments["drop_path_rate"] = config.drop_path_rate
     if config.patch_size is not None:
         arguments["patch_size"] = config.patch_size
-    usual = timm.models.get_pretrained_cfg(config.backbone) if timm.is_model(config.backbone) else None
-    if usual is not None and usual.fixed_input_size and usual.input_size[-1] != image_size:
-        arguments["img_size"] = image_size
-    backbone = create_backbone(config.backbone, config.weights, arguments)
-    # at the size that it was made for a net is as published; SigLIP's 384 pixels are no multiple of its 14
-    if usual is not None and usual.input_size[-1] != image_size:
-        _check_patches(backbone, config.backbone, image_size)
+    backbone = create_backbone(config.backbone, config.weights, arguments, image_size)
     if config.stem == "small":
         _make_stem_small(backbone, config)
-    # the memory layout in which convolutions are fastest, on CPUs and GPUs alike
-    return backbone.to(memory_format=torch.channels_last)
-
-
-def pixel_statistics(backbone: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation of RGB values in [0, 1] by channel, as a timm model expects them."""
-    expected = cast("dict[str, Any]", backbone.pretrained_cfg)
-    return tuple(expected["mean"]), tuple(expected["std"])
+    return backbone
 
 
 def pooled(backbone: nn.Module, images: Tensor, normalize: bool) -> Tensor:
     """(B, F) features of images, of length 1 if asked for."""
     features: Tensor = backbone(images)
     return F.normalize(features, dim=1) if normalize else features
-
-
-def _check_patches(backbone: nn.Module, name: str, image_size: int) -> None:
-    """Refuse images of which the last rows and columns would fill no patch: timm leaves them out without a word."""
-    from timm.layers import PatchEmbed
-
-    embed = getattr(backbone, "patch_embed", None)
-    if isinstance(embed, PatchEmbed) and not embed.dynamic_img_pad:
-        for side in embed.patch_size:
-            if image_size % side:
-                raise ConfigError(
-                    f"data.image_size must be a multiple of {side}, the patches of {name!r}, got {image_size}: "
-                    f"{image_size % side} rows and columns of every image would not be seen"
-                )
 
 
 def _make_stem_small(backbone: nn.Module, config: ClassifierConfig) -> None:
@@ -116,5 +87,5 @@ def _make_stem_small(backbone: nn.Module, config: ClassifierConfig) -> None:
         )
     small = nn.Conv2d(stem.in_channels, stem.out_channels, 3, padding=1, bias=False)
     nn.init.kaiming_normal_(small.weight, mode="fan_out", nonlinearity="relu")  # as timm draws the others
-    backbone.add_module("conv1", small)
+    backbone.add_module("conv1", small.to(memory_format=torch.channels_last))
     backbone.add_module("maxpool", nn.Identity())

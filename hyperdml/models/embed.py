@@ -21,6 +21,7 @@ from hyperdml.data.image_files import Broken, UnreadableImage, name_broken, prin
 from hyperdml.errors import ConfigError, DataError
 from hyperdml.models.embed_shards import Part, file_state, join_parts, open_shards
 from hyperdml.models.embedding_model import EmbeddingModel
+from hyperdml.models.weights import own_tensors
 
 _AHEAD = 3  # batches of pixels that wait for the model at most
 _WHITE = 255
@@ -130,9 +131,8 @@ def _job(model: EmbeddingModel, size: int, batch_size: int) -> dict[str, str | i
     """Everything but the images that decides about the bits of a point."""
     from safetensors.torch import save
 
-    tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     digest = hashlib.sha256(json.dumps(asdict(model.config)).encode())
-    digest.update(save(tensors))
+    digest.update(save(own_tensors(model)))
     device = next(model.parameters()).device.type
     return {"model": digest.hexdigest(), "size": size, "batch_size": batch_size, "device": device}
 

@@ -1,111 +1,143 @@
-"""`EmbeddingModel`: images to points of the Poincaré ball, saved as safetensors and a readable configuration."""
+"""`EmbeddingModel`: images to points of the Poincaré ball, saved as safetensors, a configuration and a model card."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+import re
+import tempfile
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 from torch import Tensor, nn
 
 from hyperdml.errors import DataError
 from hyperdml.files import write_atomic
-from hyperdml.models.backbone import create_backbone, feature_width
+from hyperdml.models.backbone import feature_width, pixel_statistics
+from hyperdml.models.freezing import freeze, frozen_modules
 from hyperdml.models.head import EmbeddingHead, HeadConfig
+from hyperdml.models.hub import hub_model, push_folder
+from hyperdml.models.model_card import model_card
+from hyperdml.models.model_config import ModelConfig, embedding_backbone
+from hyperdml.models.presets import timm_name
+from hyperdml.models.weights import check_digest, load_own, read_tensors, write_own
 
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """Settings of `EmbeddingModel`.
-
-    Attributes:
-        backbone: timm model name.
-        weights: "packaged", "hub", "none", or the path of a state dict (`create_backbone`).
-        head: settings of the head.
-    """
-
-    backbone: str = "tf_efficientnet_lite0"
-    weights: str = "packaged"
-    head: HeadConfig = field(default_factory=HeadConfig)
+_FORMAT = "hyperdml.EmbeddingModel/1"
+_CONFIG, _WEIGHTS, _CARD = "config.json", "model.safetensors", "README.md"
 
 
 class EmbeddingModel(nn.Module):
     """A timm backbone and an `EmbeddingHead`.
 
+    What the settings freeze requires no gradient from the start, and stays in evaluation mode while the rest is
+    trained.
+
     Args:
         config: settings.
+        image_size: side of the images in pixels; transformers are made for it. None: the size of the backbone's
+            published weights.
 
     Attributes:
+        config: the settings; a preset's name is replaced by timm's.
+        backbone: images to pooled features (N, F).
         mean, std: pixel statistics that the backbone expects of RGB values in [0, 1], from timm.
         fixed_size: the only side in pixels that the backbone takes, or None if it takes any.
-        image_size: side in pixels of the images that the model was trained on; None before it is set, by the training
-            loop or by hand. Stored with the weights.
+        image_size: side in pixels of the images that the model is trained on, or None. Stored with the weights.
+
+    Raises:
+        ConfigError: see `embedding_backbone` and `freeze`.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, image_size: int | None = None) -> None:
         super().__init__()
-        self.config = config
-        # the memory layout in which convolutions are fastest, on CPUs and GPUs alike
-        self.backbone = create_backbone(config.backbone, config.weights).to(memory_format=torch.channels_last)
+        self.config = replace(config, backbone=timm_name(config.backbone))
+        self.backbone = embedding_backbone(self.config, image_size)
         self.head = EmbeddingHead(feature_width(self.backbone), config.head)
-        expected = cast("dict[str, Any]", self.backbone.pretrained_cfg)
-        self.mean: tuple[float, ...] = tuple(expected["mean"])
-        self.std: tuple[float, ...] = tuple(expected["std"])
-        self.fixed_size: int | None = expected["input_size"][-1] if expected.get("fixed_input_size") else None
-        self.image_size: int | None = None
+        self.mean, self.std = pixel_statistics(self.backbone)
+        published = cast("dict[str, Any]", self.backbone.pretrained_cfg)
+        size = published["input_size"][-1] if image_size is None else image_size
+        self.fixed_size: int | None = size if published.get("fixed_input_size") else None
+        self.image_size = image_size
+        freeze(self.backbone, self.config.backbone, config.freeze, config.freeze_bn)
+        self.train()
+
+    def train(self, mode: bool = True) -> EmbeddingModel:
+        """Set the mode; what is frozen stays in evaluation mode."""
+        super().train(mode)
+        for module in frozen_modules(self.backbone, self.config.freeze, self.config.freeze_bn):
+            module.eval()
+        return self
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (N, 3, H, W) normalised images to (N, d) points of the ball, in float32."""
         points: Tensor = self.head(self.backbone(images))
         return points
 
-    def save_pretrained(self, folder: Path | str) -> None:
-        """Write `model.safetensors` and `config.json` (with the curvature) into a folder.
+    def save_pretrained(self, folder: Path | str, card: str | None = None) -> None:
+        """Write weights, settings and model card into a folder: `model.safetensors`, `config.json` and `README.md`.
+
+        The settings hold the curvature, and the SHA-256 of the weights.
 
         Args:
             folder: created if missing.
+            card: text of the card, from `model_card`; None: what the model itself knows.
         """
-        from safetensors.torch import save
-
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        tensors = {key: value.detach().cpu().contiguous() for key, value in self.state_dict().items()}
-        write_atomic(folder / "model.safetensors", save(tensors))
-        config = {
-            "format": "hyperdml.EmbeddingModel/1",
-            "model": asdict(self.config),
-            "image_size": self.image_size,
-        }
-        write_atomic(folder / "config.json", json.dumps(config, indent=2).encode() + b"\n")
+        digest = write_own(self, folder / _WEIGHTS)
+        config = {"format": _FORMAT, "model": asdict(self.config), "image_size": self.image_size, "sha256": digest}
+        write_atomic(folder / _CONFIG, json.dumps(config, indent=2).encode() + b"\n")
+        write_atomic(folder / _CARD, (card or model_card(self)).encode())
+
+    def push_to_hub(self, repo: str, *, card: str | None = None, private: bool = True, token: str | None = None) -> str:
+        """Upload the model to the Hugging Face hub (`push_folder`).
+
+        Args:
+            repo: "user/name"; made if there is none.
+            card: as in `save_pretrained`.
+            private: whether nobody else may see it.
+            token: of the hub; None: that of ``hf auth login`` or of the variable HF_TOKEN.
+
+        Returns:
+            The address of the commit.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder, card)
+            return push_folder(Path(folder), repo, private=private, token=token)
 
     @classmethod
-    def from_pretrained(cls, folder: Path | str) -> EmbeddingModel:
+    def from_pretrained(cls, source: Path | str, revision: str | None = None) -> EmbeddingModel:
         """Read a model that `save_pretrained` wrote.
 
         Args:
-            folder: folder with `model.safetensors` and `config.json`.
+            source: folder with `model.safetensors` and `config.json`; or, as text, "user/name" on the Hugging Face hub
+                if there is no such folder. Without the net, the hub's model is the one in the local cache.
+            revision: on the hub: branch, tag or commit.
 
         Returns:
             The model, in evaluation mode.
 
         Raises:
-            DataError: a file is missing, damaged, or does not belong to the configuration.
+            DataError: a file is missing, damaged, or does not belong to the configuration; or the hub has no such
+                model.
+            EnvironmentProblem: the hub cannot be reached.
         """
-        from safetensors.torch import load_file
-
-        folder = Path(folder)
+        folder = Path(source)
+        if isinstance(source, str) and not folder.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", source):
+            folder = hub_model(source, revision)
         try:
-            record = json.loads((folder / "config.json").read_text())
+            record = json.loads((folder / _CONFIG).read_text())
             stored, image_size = record["model"], record["image_size"]
-            config = ModelConfig(**{**stored, "head": HeadConfig(**stored["head"])})
+            stored = {**stored, "head": HeadConfig(**stored["head"]), "freeze": tuple(stored.get("freeze", ()))}
+            config = ModelConfig(**stored)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"cannot read the model configuration {folder / 'config.json'}: {error}") from error
-        model = cls(replace(config, weights="none"))
-        model.config, model.image_size = config, image_size
+            raise DataError(f"cannot read the model configuration {folder / _CONFIG}: {error}") from error
+        tensors, _ = read_tensors(folder / _WEIGHTS)
+        check_digest(folder / _WEIGHTS, record.get("sha256"))
         try:
-            model.load_state_dict(load_file(folder / "model.safetensors"))
-        except Exception as error:  # safetensors and torch raise their own types for damaged and foreign files
-            raise DataError(f"cannot read the weights {folder / 'model.safetensors'}: {error}") from error
+            model = cls(replace(config, weights="none"), image_size)
+        except Exception as error:  # values of a type or size that timm does not expect raise nearly anything
+            raise DataError(f"{folder / _CONFIG} describes no model: {error}") from error
+        model.config = replace(model.config, weights=config.weights)
+        load_own(model, tensors, folder / _WEIGHTS)
         return model.eval()

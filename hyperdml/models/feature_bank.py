@@ -16,14 +16,17 @@ from hyperdml.data.labelled_images import LabelledImages
 from hyperdml.data.views import CropConfig
 from hyperdml.errors import DataError
 from hyperdml.files import sha256
-from hyperdml.models.backbone import SOURCES, feature_width
+from hyperdml.models.backbone import feature_width, pixel_statistics
 from hyperdml.models.bank_file import BankFile, Precision, read_bank
-from hyperdml.models.classifier_backbone import ClassifierConfig, make_backbone, pixel_statistics, pooled
+from hyperdml.models.classifier_backbone import ClassifierConfig, make_backbone, pooled
+from hyperdml.models.model_config import ModelConfig, embedding_backbone
+from hyperdml.models.presets import timm_name
+from hyperdml.models.weights import SOURCES
 from hyperdml.seeds import derive_seed
 
 
 def feature_bank(
-    config: ClassifierConfig,
+    config: ClassifierConfig | ModelConfig,
     data: LabelledImages,
     *,
     image_size: int,
@@ -38,16 +41,17 @@ def feature_bank(
     tick: Callable[[int], None] | None = None,
     message: Callable[[str], None] = warnings.warn,
 ) -> Tensor:
-    """Features of all images, as `Classifier.features` gives them in evaluation mode.
+    """Features of all images in evaluation mode: `Classifier.features`, or `EmbeddingModel.backbone` before the head.
 
-    With a cache they are kept in a file named after everything that decides about them: backbone and its weights, the
-    images, their size, the crops, the number of views, and the seed where there is chance. What the file holds is
-    checked against its SHA-256. Device, batch size and the version of torch are not in the name: they move features by
-    the rounding of sums. Memory holds the result and a batch.
+    With a cache they are kept in a file named after everything that decides about them: backbone, its weights and its
+    pooling, the images, their size, the crops, the number of views, and the seed where there is chance. What the file
+    holds is checked against its SHA-256. Device, batch size and the version of torch are not in the name: they move
+    features by the rounding of sums. Memory holds the result and a batch.
 
     Args:
-        config: settings of the backbone, and `normalize`. Random weights are those that the constructor of `Classifier`
-            draws after ``torch.manual_seed(derive_seed(seed, "model"))``.
+        config: settings of the backbone; of a `Classifier`, `normalize` too. Random weights are those that the
+            constructor of `Classifier` or `EmbeddingModel` draws after
+            ``torch.manual_seed(derive_seed(seed, "model"))``.
         data: the images.
         image_size: side of the network's input in pixels.
         crop: what is cropped and changed.
@@ -66,7 +70,7 @@ def feature_bank(
 
     Raises:
         ValueError: `views` is below 1, or dtype is neither.
-        ConfigError: see `make_backbone`.
+        ConfigError: see `make_backbone` and `embedding_backbone`.
         DataError: a feature is not finite, or an image cannot be read.
         OSError: the disk does not take the file.
     """
@@ -87,9 +91,14 @@ def feature_bank(
         path.parent.mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "model"))
-        backbone = make_backbone(config, image_size).to(device).eval()
+        if isinstance(config, ModelConfig):
+            backbone = embedding_backbone(config, image_size)
+        else:
+            backbone = make_backbone(config, image_size)
+        backbone = backbone.to(device).eval()
     file = BankFile(key, (len(data), views, feature_width(backbone)), dtype)
     mean, std = pixel_statistics(backbone)
+    normalize = isinstance(config, ClassifierConfig) and config.normalize
     for view in range(views):
         batches = ImageBatches(
             data,
@@ -108,7 +117,7 @@ def feature_bank(
         for images, _ in batches.epoch(view):
             rows = file.features[start : start + len(images), view]
             with torch.inference_mode(), torch.autocast(images.device.type, enabled=False):
-                rows.copy_(pooled(backbone, images, config.normalize))
+                rows.copy_(pooled(backbone, images, normalize))
             _check_finite(rows, start, dtype)
             start += len(images)
             if tick is not None:
@@ -119,7 +128,7 @@ def feature_bank(
 
 
 def _key(
-    config: ClassifierConfig,
+    config: ClassifierConfig | ModelConfig,
     data: LabelledImages,
     image_size: int,
     crop: CropConfig,
@@ -135,11 +144,10 @@ def _key(
         weights["source"] = sha256(Path(config.weights))
     chance = {"crop": repr(crop), "seed": seed} if views > 1 else {"kept": crop.kept, "kernel": crop.interpolation}
     decides = {
-        "format": "hyperdml.feature_bank/1",
+        "format": "hyperdml.feature_bank/2",
         "timm": timm.__version__,  # pooling and default weights are its choice
-        "backbone": [config.backbone, config.stem, config.patch_size],
+        **_network(config),
         "weights": weights,
-        "normalize": config.normalize,
         "images": data.key,
         "size": image_size,
         "views": views,
@@ -147,6 +155,15 @@ def _key(
         "dtype": dtype,
     }
     return json.dumps(decides)
+
+
+def _network(config: ClassifierConfig | ModelConfig) -> dict[str, str | int | bool | None]:
+    """What decides about the network beside its weights; the same for both kinds of settings where it is the same."""
+    if isinstance(config, ModelConfig):
+        alike = ClassifierConfig(timm_name(config.backbone))
+        return {**_network(alike), "pooling": config.pooling}
+    names = ("backbone", "stem", "patch_size", "normalize")
+    return {"pooling": "timm", **{name: getattr(config, name) for name in names}}
 
 
 def _check_finite(rows: Tensor, start: int, dtype: Precision) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from hyperdml.geometry import ToPoincare
 
-HeadKind = Literal["released", "scaled"]
+HeadKind = Literal["released", "scaled", "plain"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class HeadConfig:
         kind: "released": LayerNorm without parameters, orthogonal linear, so that features leave the linear layer with
             a norm of about sqrt(embedding_size), five times the clipping radius, and every image is clipped to one
             sphere. "scaled": the same features brought to a radius, whatever the size of the weights, to study radii.
+            "plain": no LayerNorm (Hyp-ViT; Proxy Anchor, brought to the ball), so that the norm of the features counts.
         embedding_size: dimension d of the embedding.
         c: curvature magnitude; the ball has curvature -c.
         clip_r: clipping radius in the tangent space.
@@ -46,31 +47,32 @@ class EmbeddingHead(nn.Module):
 
     ``x = expmap0(clip(s (W LayerNorm(f) + b)))`` with W orthogonal and b = 0 at the start. The released head has s = 1,
     the scaled one ``s = radius / |(W, b)|_F``: an optimiser that moves every entry of W by its learning rate would
-    otherwise drive all norms past the clip within a few steps.
+    otherwise drive all norms past the clip within a few steps. The plain head is ``x = expmap0(clip(W f + b))``.
 
     Args:
         in_features: width of the backbone features.
         config: settings.
 
     Raises:
-        ValueError: an unknown kind, or an option of the scaled head given with the released one.
+        ValueError: an unknown kind, or an option of the scaled head given with another.
     """
 
     def __init__(self, in_features: int, config: HeadConfig) -> None:
         super().__init__()
-        if config.kind not in ("released", "scaled"):
-            raise ValueError(f"head.kind must be 'released' or 'scaled', got {config.kind!r}")
+        if config.kind not in get_args(HeadKind):
+            raise ValueError(f"head.kind must be one of {', '.join(get_args(HeadKind))}, got {config.kind!r}")
         for name in ("init_radius", "learn_scale", "soft_clip"):
-            if config.kind == "released" and getattr(config, name) != getattr(HeadConfig, name):
+            if config.kind != "scaled" and getattr(config, name) != getattr(HeadConfig, name):
                 raise ValueError(
-                    f"head.{name} needs head.kind 'scaled': the released head has no scale, and clips hard"
+                    f"head.{name} needs head.kind 'scaled': the {config.kind} head has no scale, and clips hard"
                 )
         if not 0 < config.init_radius < math.inf:
             raise ValueError(f"head.init_radius must be positive and finite, got {config.init_radius}")
         if config.embedding_size < 1:
             raise ValueError(f"head.embedding_size must be at least 1, got {config.embedding_size}")
         self.config = config
-        self.norm = nn.LayerNorm(in_features, elementwise_affine=False)
+        plain = config.kind == "plain"
+        self.norm = nn.Identity() if plain else nn.LayerNorm(in_features, elementwise_affine=False)
         self.linear = nn.Linear(in_features, config.embedding_size)
         nn.init.orthogonal_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Config: TypeAlias = TrainConfig | ClassifyConfig
 
+# made once: a reader takes longer to make than a recipe to read
+_READERS: dict[type, TypeAdapter[Config]] = {kind: TypeAdapter(kind) for kind in (TrainConfig, ClassifyConfig)}
 _TASKS: dict[str, type[Config]] = {"retrieval": TrainConfig, "classification": ClassifyConfig}
 
 
@@ -85,7 +87,7 @@ def _kind(values: dict[str, Any], origin: str) -> tuple[type[Config], dict[str, 
 
 def _build(kind: type[Config], values: dict[str, Any], origin: str) -> Config:
     try:
-        return TypeAdapter(kind).validate_python(values)
+        return _READERS[kind].validate_python(values)
     except ValidationError as error:
         problems = []
         for detail in error.errors():

@@ -12,7 +12,15 @@ from hyperdml.errors import ConfigError
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML's safe loader, except that a key given twice is an error and 1e-1 is a number."""
+    """YAML's safe loader, except that a key given twice is an error, 1e-1 is a number, and on and no are text.
+
+    Only true and false are truth values: `on` is a key and `no` a value of recipes.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - a copy, so that the rest of the process keeps YAML's
+        letter: [entry for entry in entries if entry[0] != "tag:yaml.org,2002:bool"]
+        for letter, entries in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -24,6 +32,9 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_UniqueKeyLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 # YAML 1.1 reads 1e-1 as text, which nobody who writes a learning rate means
 _UniqueKeyLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+|\d*\.\d+|\d+\.)[eE][-+]?\d+$"), list("-+.0123456789")

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from contextlib import chdir, redirect_stderr, redirect_stdout
+from pathlib import Path
 from unittest.mock import patch
 
 from hyperdml.cli.app import run as run_here
@@ -33,3 +34,31 @@ def run(*words, cwd, **variables):
         except SystemExit as stop:  # --help and --version
             code = stop.code or 0
     return code, out.getvalue(), err.getvalue()
+
+
+def launch(processes, *words, cwd):
+    """`torchrun` with so many processes of a command."""
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)),
+            *("-m", "hyperdml", *map(str, words)),
+        ],
+        cwd=cwd,
+        env={**os.environ, **WIDE},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def children(pid):
+    """Process ids of the children of a process."""
+    return [
+        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
+    ]
+
+
+def variable(pid, name):
+    """A variable of the environment that a process was started with, or None."""
+    entries = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    return next((entry.partition("=")[2] for entry in entries if entry.startswith(f"{name}=")), None)

@@ -1,18 +1,21 @@
 """The command line as a user meets it: subprocesses, exit codes, files, interruption."""
 
 import json
+import os
 import re
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
-from cli.commands import run, start
+from cli.commands import children, launch, run, start, variable
 from PIL import Image
 from safetensors import safe_open
 
+from hyperdml.data.miniatures import make_cub
 from hyperdml.models import EmbeddingModel
 
 SMALL = [
@@ -39,12 +42,21 @@ def finished(tmp_path_factory):
     return folder, out
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _features(tmp_path_factory):
+    """Features are cached away from the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 ARMS = ["Proxy Anchor", "Proxy Anchor + triplets of HIER (default)", "Proxy Anchor + HIER (default)"]
 
 
 def row_of(out):
-    """The row of the main arm in the printed table."""
-    return next(line for line in out.splitlines() if line.startswith("Proxy Anchor + HIER (default)  "))
+    """The row of the main arm in the printed table, after its last epoch."""
+    pattern = r"Proxy Anchor \+ HIER \(default\)( \(last epoch\))?  "
+    return next(line for line in out.splitlines() if re.match(pattern, line))
 
 
 def test_train_prints_the_table_the_radii_and_what_to_try_next(finished):
@@ -54,9 +66,13 @@ def test_train_prints_the_table_the_radii_and_what_to_try_next(finished):
     names = re.split(" {2,}", lines[start_of_table])[1:]
     levels = ["subgroup@1", "group@1", "subgroup MAP@R", "group MAP@R", "H-AP"]
     assert names == ["R@1", "R@2", "R@4", "R@8", "MAP@R", *levels]
-    for title, line in zip(["untrained backbone", *ARMS], lines[start_of_table + 1 : start_of_table + 5], strict=True):
+    rows = lines[start_of_table + 1 : lines.index("", start_of_table)]
+    assert rows[0].startswith("untrained backbone  ")
+    for title in ARMS:
+        assert sum(line.startswith((f"{title}  ", f"{title} (last epoch)  ")) for line in rows) == 1
+    for line in rows:
         name, *figures = re.split(" {2,}", line)
-        assert name == title
+        assert re.sub(r" \((last epoch|best step (5|10) on validation)\)$", "", name) in ["untrained backbone", *ARMS]
         figures = [float(figure) for figure in figures]
         assert len(figures) == len(names)
         assert all(0 < value <= 100 for value in figures)
@@ -103,7 +119,7 @@ def test_run_folder(finished):
     with Image.open(run_folder / "disk.png") as picture:
         assert np.asarray(picture.convert("L")).std() > 10
     report = (run_folder / "report.md").read_text()
-    assert "| Proxy Anchor + HIER (default) |" in report
+    assert re.search(r"\| Proxy Anchor \+ HIER \(default\)( \(last epoch\))? \|", report)
     assert "disk.png" in report
     packages = json.loads((run_folder / "env.json").read_text())["packages"]
     assert packages["torch"]
@@ -117,7 +133,7 @@ def test_a_second_run_takes_the_next_free_folder_and_repeats_the_first(finished)
         json.loads((folder / "runs" / n / "results.json").read_text()) for n in ("quickstart", "quickstart-2")
     )
     for result in (first, second):
-        for row in result["rows"]:
+        for row in [*result["rows"], *result["best"]]:
             del row["seconds"]
     assert first == second
 
@@ -143,7 +159,7 @@ def test_resume_of_a_finished_run_reports_it_again(finished):
     table = [
         line
         for line in out.splitlines()
-        if line.startswith(("untrained", "Proxy Anchor   ", "Proxy Anchor + HIER (default) "))
+        if line.startswith(("untrained", "Proxy Anchor   ", "Proxy Anchor + HIER (default) (best "))
     ]
     assert all(line in again for line in table)
 
@@ -247,9 +263,9 @@ def photos(root, classes=20, images=4):
         (
             30,
             4,
-            ["model.backbone=vit_tiny_patch16_224"],
+            ["model.backbone=vit_tiny_patch16_224", "data.image_size=40", "hier.weight=0"],
             2,
-            "data.image_size is 32, but vit_tiny_patch16_224 takes 224",
+            "data.image_size must be a multiple of 16",
         ),
         (30, 4, ["batch.size=100"], 2, "needs 50 classes; the training part has 15"),
     ],
@@ -305,12 +321,14 @@ def test_mistakes_give_one_line_an_exit_code_and_leave_nothing(tmp_path, words, 
 
 
 def test_broken_images_are_named(tmp_path):
-    (tmp_path / "photos" / "a").mkdir(parents=True)
-    (tmp_path / "photos" / "a" / "bad.jpg").write_text("no")
-    code, _, err = run("train", "quickstart", "data.name=folder", "data.root=photos", cwd=tmp_path)
-    assert code == 3
-    assert "1 of 1 images cannot be read" in err
-    assert "photos/a/bad.jpg" in err
+    photos(tmp_path / "photos")
+    for folder in (tmp_path / "photos").iterdir():
+        (folder / "0.jpg").write_text("no")
+    words = [*SMALL[1:], "data.name=folder", "data.root=photos", "optim.steps=2", "batch.size=12", "hier.weight=0"]
+    code, _, err = run("train", "quickstart", *words, cwd=tmp_path)
+    assert code == 3, err
+    assert re.search(r"photos/c\d+/0\.jpg", err)
+    assert len(err.strip().splitlines()) == 1
 
 
 def test_an_existing_folder_is_kept(tmp_path):
@@ -344,7 +362,8 @@ def test_divergence_has_its_exit_code(tmp_path):
         "train", "quickstart", *SMALL, "optim.steps=9", "optim.lr=1e30", "optim.clip_value=null", cwd=tmp_path
     )
     assert code == 4, err
-    assert "the loss is not finite at step" in err
+    assert "not finite in 5 steps in a row" in err
+    assert "hyperdml replay runs/quickstart/controls/metric/bad_steps/step-" in err
 
 
 def test_two_processes_in_one_folder(tmp_path):
@@ -385,4 +404,92 @@ def test_small_commands(tmp_path):
     assert "quickstart" in run("recipes", "list", cwd=tmp_path)[1]
     shown = run("recipes", "show", "quickstart", "--full", cwd=tmp_path)[1]
     assert yaml.safe_load(shown)["optim"]["clip_value"] == 10
-    assert "1068 emoji" in run("datasets", "list", cwd=tmp_path)[1]
+    assert "emoji" in run("datasets", "list", cwd=tmp_path)[1]
+
+
+def test_a_dry_run_tells_what_a_run_needs_and_writes_nothing(tmp_path):
+    make_cub(tmp_path / "data")
+    words = [*SMALL[1:], "data.name=cub", "data.complete=false", "batch.size=8", "hier.mode=official"]
+    words += ["hier.levels=null", "hier.warmup=null", "evaluation.ks=[1]", "optim.steps=null", "optim.epochs=4"]
+    words += ["optim.freeze_backbone=false", "optim.warmup_epochs=1", "optim.decay_norms=false", "optim.lr=1e-5"]
+    words += ["model.freeze=[conv_stem]", "crop.kind=resized"]
+    code, out, err = run(
+        "train", "quickstart", *words, "--data-root", "data", "--dry-run", "--cache", "cache", cwd=tmp_path
+    )
+    assert code == 0, err
+    lines = out.splitlines()
+    assert lines[0] == "data: training 24 images of 4 classes, test 24 images of 4 classes"
+    assert "12 steps of 8 images each, 3 an epoch; warm-up of 3 steps" in lines
+    groups = {line.split()[0]: line.split()[1:3] for line in lines[lines.index("") + 2 :] if line[:1].isalpha()}
+    assert groups["backbone"] == ["1e-05", "0.01"]
+    assert groups["backbone/no_decay"] == ["1e-05", "0"]
+    assert groups["head"] == ["0.0003", "0.01"]
+    assert groups["class_proxies"] == ["0.1", "0.01"]
+    assert groups["hier_proxies"] == ["0.0005", "0.01"]
+    assert re.search(r"frozen: [\d,]+ parameters of model\.backbone\.conv_stem$", out, re.MULTILINE)
+    assert re.search(r"one batch: metric \S+, hier_samples \S+, hier_proxies \S+, loss \S+", out)
+    assert re.search(r"memory: \d+\.\d\d GiB", out)
+    assert re.search(r"time: \d+\.\d{3} s a step", out)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_a_dry_run_of_frozen_features_and_of_classification(tmp_path):
+    code, out, err = run("train", "quickstart", *SMALL, "optim.steps=9", "--dry-run", cwd=tmp_path)
+    assert code == 0, err
+    assert "of it for features, evaluation not counted" in out
+    words = ["data.subset=tiny", "model.backbone=test_efficientnet", "data.image_size=32", "optim.epochs=2"]
+    code, out, err = run("train", "emoji-small-hace", *words, "--dry-run", cwd=tmp_path)
+    assert code == 0, err
+    assert "one batch: loss" in out
+    code, _, err = run("train", "quickstart", *SMALL, "batch.size=25", "--dry-run", cwd=tmp_path)
+    assert code == 2
+    assert "batch.size" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_paths_may_begin_at_home(tmp_path):
+    photos(tmp_path / "home" / "photos")
+    words = [*SMALL[1:], "data.name=folder", "optim.steps=2", "batch.size=12", "hier.weight=0"]
+    code, _, err = run(
+        "train", "quickstart", *words, "--data-root", "~/photos", cwd=tmp_path, HOME=str(tmp_path / "home")
+    )
+    assert code == 0, err
+    stored = yaml.safe_load((tmp_path / "runs" / "quickstart" / "config.yaml").read_text())
+    assert stored["data"]["root"] == str(tmp_path / "home" / "photos")
+
+
+def test_torchrun_trains_in_two_processes_and_resumes_in_one(tmp_path):
+    """The first process alone prints and writes; another number of processes goes on with the run."""
+    words = [*SMALL, "optim.steps=400", "hier.weight=0", "--out", "run"]
+    process = launch(2, "train", "quickstart", *words, cwd=tmp_path)
+    log = tmp_path / "run" / "metrics.jsonl"
+    while not (log.is_file() and '"step": 5,' in log.read_text()) and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=120)
+    assert out.count("training on 300 images") == 1
+    assert "interrupted after step" in err
+    code, _, err = run("resume", "run", cwd=tmp_path)
+    assert code == 0, err
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [r["step"] for r in records] == list(range(1, 401))
+
+
+def test_a_process_that_dies_ends_the_others(tmp_path):
+    process = launch(2, "train", "quickstart", *SMALL, "optim.steps=100000", "--out", "run", cwd=tmp_path)
+    log = tmp_path / "run" / "metrics.jsonl"
+    while not (log.is_file() and '"step": 5,' in log.read_text()) and process.poll() is None:
+        time.sleep(0.05)
+    workers = {rank: pid for pid in children(process.pid) for rank in [variable(pid, "RANK")] if rank is not None}
+    os.kill(workers["1"], signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert all(not Path(f"/proc/{pid}").exists() for pid in workers.values())
+    assert (tmp_path / "run" / "controls" / "metric" / "checkpoints" / "latest.json").is_file()
+
+
+def test_classification_and_comparisons_refuse_several_processes(tmp_path):
+    words = ["emoji-small-hace", "data.subset=tiny"]
+    assert "trains in one process" in run("train", *words, cwd=tmp_path, WORLD_SIZE="2")[2]
+    assert "trains in one process" in run("compare", *words, cwd=tmp_path, WORLD_SIZE="2")[2]
+    assert not list(tmp_path.iterdir())

@@ -13,6 +13,7 @@ from hyperdml.hace import HACELoss
 from hyperdml.models.backbone import create_backbone, feature_width
 from hyperdml.models.classifier import Classifier
 from hyperdml.models.classifier_backbone import ClassifierConfig, make_backbone
+from hyperdml.models.weights import own_tensors
 from hyperdml.taxonomy import Taxonomy
 
 BIRDS = Taxonomy.from_nested({"animal": {"bird": ["wren", "finch", "robin"], "fish": ["trout", "pike"]}})
@@ -149,7 +150,7 @@ def test_backbones_that_cannot_be(config, message):
 
 def test_small_stem_refuses_weights(tmp_path):
     path = tmp_path / "resnet18.safetensors"
-    save_file(create_backbone("resnet18", "none").state_dict(), path)
+    save_file(own_tensors(create_backbone("resnet18", "none")), path)
     with pytest.raises(ConfigError, match=r"'small' is drawn at random; model.weights must be 'none'"):
         make_backbone(ClassifierConfig("resnet18", str(path), stem="small"), 32)
 
@@ -215,7 +216,7 @@ def test_saved_classifier_gives_the_same_logits(tmp_path, head, taxonomy):
 
 def test_weights_of_a_source_are_not_looked_for_again(tmp_path):
     path = tmp_path / "start.safetensors"
-    save_file(create_backbone("test_resnet", "none").state_dict(), path)
+    save_file(own_tensors(create_backbone("test_resnet", "none")), path)
     made(ClassifierConfig("test_resnet", str(path))).save_pretrained(tmp_path / "model")
     path.unlink()
     assert Classifier.from_pretrained(tmp_path / "model").config.weights == str(path)
@@ -236,7 +237,10 @@ def test_files_of_different_taxonomies_are_refused(tmp_path):
     for name, content in kept.items():
         (tmp_path / "a" / name).write_bytes(content)
     Classifier.from_pretrained(tmp_path / "a")
-    # the head's own state says it too, where the file does not
+    # the head's own state says it too, where the files do not
+    record = json.loads(kept["config.json"])
+    del record["sha256"]  # as in models saved before there was one
+    (tmp_path / "a" / "config.json").write_text(json.dumps(record))
     tensors = load_file(tmp_path / "b" / "model.safetensors")
     save_file(
         tensors, tmp_path / "a" / "model.safetensors", metadata={"hyperdml": json.dumps({"taxonomy": BIRDS.hash})}
@@ -254,6 +258,16 @@ def test_missing_and_damaged_files_are_named(tmp_path, name, content):
     else:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=name):
+        Classifier.from_pretrained(tmp_path)
+
+
+def test_a_changed_number_is_noticed(tmp_path):
+    made().save_pretrained(tmp_path)
+    path = tmp_path / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-6] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"model\.safetensors are damaged or of another model"):
         Classifier.from_pretrained(tmp_path)
 
 

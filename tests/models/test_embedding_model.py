@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from hyperdml.errors import DataError
 from hyperdml.geometry import dist0, logmap0
@@ -28,6 +29,22 @@ def test_scaled_head_starts_at_its_radius_and_lets_radii_differ(radius):
     assert norms.std() > 0.01 * radius
     norms.sum().backward()
     assert head.log_radius.grad > 0
+
+
+def test_plain_head_is_a_linear_layer_into_the_ball():
+    head = EmbeddingHead(64, HeadConfig(kind="plain", embedding_size=16, clip_r=2.0, c=0.3))
+    torch.testing.assert_close(head.linear.weight @ head.linear.weight.T, torch.eye(16), rtol=0, atol=1e-5)
+    assert not head.linear.bias.any()
+    features = torch.randn(40, 64) * torch.linspace(0.1, 1, 40)[:, None]
+    u = features @ head.linear.weight.T
+    short = u.norm(dim=1) < 2
+    assert short.any()
+    assert not short.all()
+    tangent = logmap0(head(features), 0.3)
+    torch.testing.assert_close(tangent[short], u[short], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(tangent[~short].norm(dim=1), torch.full((int((~short).sum()),), 2.0), rtol=1e-4, atol=0)
+    # the norm of the features counts, which a LayerNorm would take away
+    torch.testing.assert_close(logmap0(head(features / 10), 0.3), u / 10, rtol=1e-4, atol=1e-5)
 
 
 def test_fixed_scale_and_soft_clip():
@@ -62,8 +79,9 @@ def test_head_runs_in_float32_under_autocast(dtype):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"kind": "free"}, "head.kind must be 'released' or 'scaled', got 'free'"),
-        ({"soft_clip": True}, "head.soft_clip needs head.kind 'scaled'"),
+        ({"kind": "free"}, "head.kind must be one of released, scaled, plain, got 'free'"),
+        ({"soft_clip": True}, "head.soft_clip needs head.kind 'scaled': the released head has no scale"),
+        ({"kind": "plain", "soft_clip": True}, "head.soft_clip needs head.kind 'scaled': the plain head has no scale"),
         ({"learn_scale": False}, "head.learn_scale needs head.kind 'scaled'"),
         ({"init_radius": 1.0}, "head.init_radius needs head.kind 'scaled'"),
         ({"kind": "scaled", "init_radius": 0.0}, "head.init_radius must be positive"),
@@ -75,7 +93,7 @@ def test_head_refuses(settings, message):
         EmbeddingHead(8, HeadConfig(**settings))
 
 
-@pytest.mark.parametrize("kind", ["released", "scaled"])
+@pytest.mark.parametrize("kind", ["released", "scaled", "plain"])
 def test_saved_model_gives_the_same_points(tmp_path, kind):
     model = EmbeddingModel(small(kind=kind, c=0.2, clip_r=1.0)).eval()
     images = torch.randn(3, 3, 64, 64)
@@ -93,6 +111,29 @@ def test_loading_does_not_need_the_first_weights_again(tmp_path):
     assert EmbeddingModel.from_pretrained(tmp_path).config.weights == "packaged"
 
 
+def test_models_saved_with_fewer_settings_load(tmp_path):
+    EmbeddingModel(small()).save_pretrained(tmp_path)
+    record = json.loads((tmp_path / "config.json").read_text())
+    for key in ("pooling", "freeze", "freeze_bn"):
+        del record["model"][key]
+    (tmp_path / "config.json").write_text(json.dumps(record))
+    assert EmbeddingModel.from_pretrained(tmp_path).config == small()
+
+
+def test_frozen_settings_and_the_size_come_back(tmp_path):
+    config = ModelConfig("test_vit", "none", HeadConfig(embedding_size=4), "avg", ("patch_embed", "blocks.0"))
+    model = EmbeddingModel(config, 64)
+    assert (model.image_size, model.fixed_size) == (64, 64)
+    model.save_pretrained(tmp_path)
+    again = EmbeddingModel.from_pretrained(tmp_path)
+    assert (again.config, again.image_size, again.fixed_size) == (config, 64, 64)
+    assert {name for name, p in again.named_parameters() if not p.requires_grad} == {
+        name for name, p in model.named_parameters() if not p.requires_grad
+    }
+    images = torch.randn(2, 3, 64, 64)
+    assert torch.equal(again(images), model.eval()(images))
+
+
 def test_damaged_models(tmp_path):
     with pytest.raises(DataError, match=r"config\.json"):
         EmbeddingModel.from_pretrained(tmp_path)
@@ -103,6 +144,35 @@ def test_damaged_models(tmp_path):
         EmbeddingModel.from_pretrained(tmp_path)
     (tmp_path / "config.json").write_text('{"model": {"backbone": "resnet18", "head": {"size": 3}}}')
     with pytest.raises(DataError, match=r"config\.json"):
+        EmbeddingModel.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("backbone", "resnet81"), ("pooling", "cls"), ("freeze", ["stem2"]), ("freeze_bn", True)]
+)
+def test_settings_that_describe_no_model_are_named_with_their_file(tmp_path, key, value):
+    EmbeddingModel(small()).save_pretrained(tmp_path)
+    record = json.loads((tmp_path / "config.json").read_text())
+    record["model"][key] = value
+    (tmp_path / "config.json").write_text(json.dumps(record))
+    with pytest.raises(DataError, match=r"config.json describes no model: model\."):
+        EmbeddingModel.from_pretrained(tmp_path)
+
+
+def test_weights_of_another_type_are_refused(tmp_path):
+    model = EmbeddingModel(small())
+    model.save_pretrained(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    tensors["head.linear.bias"] = tensors["head.linear.bias"].double()
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(DataError, match=r"model\.safetensors are damaged or of another model: their SHA-256"):
+        EmbeddingModel.from_pretrained(tmp_path)
+    record = json.loads((tmp_path / "config.json").read_text())
+    del record["sha256"]  # as in models saved before there was one
+    (tmp_path / "config.json").write_text(json.dumps(record))
+    with pytest.raises(
+        DataError, match=r"model\.safetensors: head.linear.bias is torch.float64, expected torch.float32"
+    ):
         EmbeddingModel.from_pretrained(tmp_path)
 
 

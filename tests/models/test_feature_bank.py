@@ -13,9 +13,14 @@ from hyperdml.data.image_batches import ImageBatches
 from hyperdml.data.labelled_images import ArrayImages
 from hyperdml.data.views import CropConfig
 from hyperdml.errors import DataError
+from hyperdml.models import presets
 from hyperdml.models.classifier import Classifier
 from hyperdml.models.classifier_backbone import ClassifierConfig, make_backbone
+from hyperdml.models.embedding_model import EmbeddingModel
 from hyperdml.models.feature_bank import feature_bank
+from hyperdml.models.head import HeadConfig
+from hyperdml.models.model_config import ModelConfig
+from hyperdml.models.presets import PRESETS, Preset
 from hyperdml.seeds import derive_seed
 from hyperdml.taxonomy import Taxonomy
 
@@ -80,6 +85,42 @@ def test_features_are_those_of_the_classifier_of_the_seed(data, normalize):
     torch.nn.Linear(bank.shape[2], 2)(bank[:, 0]).sum().backward()  # not a tensor of inference mode
 
 
+@pytest.mark.parametrize("pooling", ["timm", "avg_max"])
+def test_features_are_those_of_the_embedding_model_before_its_head(data, tmp_path, pooling):
+    config = ModelConfig("test_resnet", "none", HeadConfig(embedding_size=4), pooling)
+    bank, _ = make(data, tmp_path, config=config, seed=4)
+    torch.manual_seed(derive_seed(4, "model"))
+    model = EmbeddingModel(config, 32).eval()
+    batches = ImageBatches(
+        data,
+        CropConfig(),
+        batch_size=4,
+        image_size=32,
+        mean=model.mean,
+        std=model.std,
+        train=False,
+        shuffle=False,
+        seed=4,
+    )
+    with torch.no_grad():
+        expected = torch.cat([model.backbone(images) for images, _ in batches.epoch(0)])
+    assert torch.equal(bank[:, 0], expected)
+    # the file is shared by all heads and by whatever is frozen, and by classifiers if they pool so too
+    frozen = replace(config, freeze=("conv1",), freeze_bn="all", head=HeadConfig(embedding_size=8))
+    make(data, tmp_path, config=frozen, seed=4)
+    assert len(list(tmp_path.iterdir())) == 1
+    assert torch.equal(make(data, tmp_path, seed=4)[0], bank) == (pooling == "timm")
+    assert len(list(tmp_path.iterdir())) == 1 + (pooling != "timm")
+
+
+def test_a_preset_and_its_name_share_the_file(data, tmp_path, monkeypatch):
+    preset = Preset("test_resnet", PRESETS["resnet50"].statistics)
+    monkeypatch.setattr(presets, "PRESETS", {"small": preset})
+    for name in ("small", "test_resnet"):
+        make(data, tmp_path, config=ModelConfig(name, "none"))
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_random_state_and_progress(data, tmp_path):
     before, done = torch.get_rng_state(), []
     make(data, tmp_path, views=2, tick=done.append)
@@ -102,7 +143,7 @@ def test_the_second_time_is_read(data, tmp_path, dtype, count_backbones):
     (path,) = (tmp_path / "new" / "cache").iterdir()
     assert torch.equal(load_file(path)["features"], first)
     with safe_open(path, framework="pt") as file:
-        assert '"backbone": ["test_resnet", "standard", null]' in file.metadata()["key"]
+        assert '"pooling": "timm", "backbone": "test_resnet", "stem": "standard"' in file.metadata()["key"]
 
 
 def test_float16_is_the_rounded_float32(data):

@@ -5,12 +5,15 @@ import re
 import pytest
 
 from hyperdml.errors import ConfigError
-from hyperdml.training.bundled import recipe_names, recipe_text, retrieval_names
+from hyperdml.training.bundled import file_names, recipe_line, recipe_names, recipe_text
 from hyperdml.training.classify.config import ClassifyConfig
 from hyperdml.training.classify.recipe_losses import LOSSES
 from hyperdml.training.classify.recipe_nets import NETS
-from hyperdml.training.classify.table import classification_names, overview
+from hyperdml.training.classify.table import PARTS, classification_names
+from hyperdml.training.recipe_part import overview, recipe_yaml
+from hyperdml.training.retrieval.table import retrieval_names
 from hyperdml.training.settings import load_config
+from hyperdml.training.yaml_text import read_yaml
 
 TABLE8 = {  # net: batch, optimiser, epochs of CIFAR-100, FGVC-Aircraft, NABirds
     "resnet18": (128, "sgd", "cosine", 450, 750, 750),
@@ -32,7 +35,8 @@ def test_all_recipes_load_and_differ():
 
 def test_names():
     names = classification_names()
-    assert len(set(recipe_names())) == len(recipe_names()) == len(names) + len(retrieval_names())
+    assert recipe_names() == [*file_names(), *retrieval_names(), *names]
+    assert len(set(recipe_names())) == len(recipe_names())
     for name in ("cifar100-resnet18-hace", "aircraft-vit_b16-ce", "nabirds-dinov2_l-hxe", "emoji-lite0-hace"):
         assert name in names
     assert not [
@@ -78,6 +82,33 @@ def test_probes():
 
 
 def test_the_overview_names_every_part():
-    text = "\n".join(overview())
+    text = "\n".join(overview(PARTS))
     for name in [*NETS, *LOSSES]:
-        assert re.search(rf"\s{name}\s", text)
+        assert re.search(rf"\s{name}:\s", text)
+
+
+def test_every_recipe_has_a_line_of_its_own():
+    lines = [recipe_line(name) for name in recipe_names()]
+    assert len(set(lines)) == len(lines)
+    for name in ("quickstart", "nabirds-swin_t-hxe", "cars-dino_s-128-hyp"):
+        assert recipe_text(name).splitlines()[0] == f"# {recipe_line(name)}"
+
+
+def test_written_recipes_read_back():
+    values = {
+        "seed": (3, ""),
+        "model.head.c": (0.1, "paper, Sec. 4.1: # and : inside"),
+        "model.freeze": (["a", "b"], "x"),
+        "model.weights": ("no", ""),
+        "optim.eps": (1e-8, ""),
+        "optim.clip_value": (None, "y"),
+    }
+    text = recipe_yaml(["A title.", "A remark."], values)
+    assert text.startswith("# A title.\n# A remark.\nseed: 3\nmodel:\n")
+    assert read_yaml(text, "test") == {
+        "seed": 3,
+        "model": {"head": {"c": 0.1}, "freeze": ["a", "b"], "weights": "no"},
+        "optim": {"eps": 1e-8, "clip_value": None},
+    }
+    assert "  eps: 1.0e-08\n" in text
+    assert "  freeze: [a, b]  # source: x\n" in text

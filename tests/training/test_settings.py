@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperdml.errors import ConfigError
-from hyperdml.training.bundled import retrieval_names
+from hyperdml.training.bundled import file_names
 from hyperdml.training.retrieval.config import TrainConfig
 from hyperdml.training.settings import (
     config_from_dict,
@@ -19,7 +19,7 @@ from hyperdml.training.settings import (
 )
 
 
-@pytest.mark.parametrize("name", retrieval_names())
+@pytest.mark.parametrize("name", file_names())
 def test_bundled_recipes_load(name):
     assert isinstance(load_config(name), TrainConfig)
 

@@ -1,5 +1,6 @@
 """The loop under every training, on a module of one vector."""
 
+import math
 from dataclasses import dataclass
 
 import pytest
@@ -21,9 +22,26 @@ def module(*values):
     return found
 
 
+class Steps:
+    """A task whose loss is a function of the step."""
+
+    def __init__(self, module, losses):
+        self.module, self.losses = module, losses
+
+    def batch(self, step):
+        return {"inputs": torch.tensor([float(step)])}
+
+    def backward(self, step, batch, scaler):
+        assert batch["inputs"] == step
+        parts = self.losses(step)
+        scaler.scale(parts["loss"]).backward()
+        return {name: value.detach() for name, value in parts.items()}
+
+
 def take(net, losses, folder, pace, lr=1.0, factor=lambda step, group: 1.0, **options):
     group = {"name": "all", "params": list(net.parameters()), "lr": lr, "base_lr": lr}
-    return take_steps(net, torch.optim.SGD([group]), losses, pace, factor, Settings(), folder, **options)
+    optimizer = torch.optim.SGD([group])
+    return take_steps(Steps(net, losses), optimizer, pace, factor, Settings(), folder, **options)
 
 
 @pytest.mark.parametrize(
@@ -100,3 +118,68 @@ def test_a_loss_that_is_not_finite_is_divergence(tmp_path):
     net = module(1.0)
     with pytest.raises(DivergedError, match=r"the loss is not finite at step 1: .*lower the learning rates"):
         take(net, lambda step: {"loss": net.weight.sum() / 0}, tmp_path, Pace(2, 10))
+
+
+class Counter:
+    """State beside the module: how often it was asked to validate, in a tensor and in notes."""
+
+    def __init__(self):
+        self.count = 0
+
+    def tensors(self):
+        return {"count": torch.tensor(self.count)}
+
+    def notes(self):
+        return {"text": "x" * self.count}
+
+    def restore(self, tensors, notes):
+        self.count = int(tensors["count"])
+        assert notes == {"text": "x" * self.count}
+
+
+def test_checkpoints_keep_what_else_a_run_keeps(tmp_path):
+    def counting(net, counter, folder, last):
+        def validate(done):
+            counter.count += 1
+            return False
+
+        pace = Pace(last, 2, validate_every=1)
+        take(net, lambda step: {"loss": net.weight.sum()}, folder, pace, extras={"n": counter}, validate=validate)
+
+    counter = Counter()
+    counting(module(0.0), counter, tmp_path, 5)
+    assert counter.count == 5
+    again = Counter()
+    counting(module(0.0), again, tmp_path, 5)  # goes on after step 4
+    assert again.count == 5
+
+
+def test_a_validation_may_end_the_training(tmp_path):
+    net, seen = module(0.0), []
+    take(
+        net,
+        lambda step: {"loss": net.weight.sum()},
+        tmp_path,
+        Pace(100, 10, validate_every=3),
+        monitor=lambda done, figures: seen.append(done),
+        validate=lambda done: done == 6,
+    )
+    assert seen == [1, 2, 3, 4, 5, 6]
+
+
+def test_bad_steps_are_told_and_not_applied(tmp_path):
+    net, told = module(1.0), []
+
+    class Told(Counter):
+        def left_out(self, step, figures, batch):
+            told.append((step, figures["loss"], batch["inputs"].item()))
+
+        def fine(self):
+            told.append("fine")
+
+    losses = lambda step: {"loss": net.weight.sum() * (float("inf") if step == 1 else 1.0)}  # noqa: E731
+    take(net, losses, tmp_path, Pace(3, 10), bad=Told())
+    assert told[0] == told[2] == "fine"
+    assert told[1][::2] == (1, 1.0)
+    assert not math.isfinite(told[1][1])
+    assert net.weight.item() == -1

@@ -14,7 +14,8 @@ from hyperdml.errors import ConfigError, Interrupted
 from hyperdml.geometry import pairwise_distance
 from hyperdml.taxonomy import Taxonomy
 from hyperdml.training.retrieval.arms import arms_of
-from hyperdml.training.retrieval.learner import Learner, create_learner, training_taxonomy
+from hyperdml.training.retrieval.create_learner import create_learner, training_taxonomy
+from hyperdml.training.retrieval.learner import Learner
 from hyperdml.training.retrieval.param_groups import param_groups
 from hyperdml.training.retrieval.run import execute
 from hyperdml.training.retrieval.train import train
@@ -85,7 +86,7 @@ def test_the_loss_is_that_of_the_room_on_the_points(data, hier):
     settings = config(hier={"weight": hier}, hace={"weight": 0.7, "dilution": 0.3})
     learner = learner_of(settings, data)
     features, labels = batch(learner, data)
-    parts = learner.losses(features, labels)
+    parts = learner.losses(learner.model.head(features), labels)
     rest = parts["metric"] + (hier * (parts["hier_samples"] + parts["hier_proxies"]) if hier else 0)
     torch.testing.assert_close(parts["loss"], rest + 0.7 * parts["hace"])
 
@@ -108,7 +109,7 @@ def test_the_loss_is_that_of_the_room_on_the_points(data, hier):
 def test_gradient_reaches_embedding_and_prototypes(data):
     learner = learner_of(config(), data)
     features, labels = batch(learner, data)
-    learner.losses(features, labels)["hace"].backward()
+    learner.losses(learner.model.head(features), labels)["hace"].backward()
     for gradient in (features.grad, learner.prototypes.prototypes.grad, learner.prototypes.log_scale.grad):
         assert gradient.isfinite().all()
         assert gradient.abs().sum() > 0
@@ -150,7 +151,7 @@ def test_the_other_parts_start_alike_with_and_without_it(data):
 def test_its_parameters_have_a_learning_rate_of_their_own(data):
     settings = config(optim={"lr": 1e-4, "hace_lr_mult": 30.0})
     learner = learner_of(settings, data)
-    groups = param_groups(learner.model, learner.metric_loss, learner.hier, settings.optim, learner.prototypes)
+    groups = param_groups(learner, settings.optim)
     rates = {group["name"]: group["lr"] for group in groups}
     assert list(rates) == ["backbone", "head", "class_proxies", "hier_proxies", "hace"]
     assert rates["hace"] == pytest.approx(3e-3)
@@ -239,7 +240,7 @@ def test_a_folder_of_classes_is_refused_before_any_work(tmp_path):
         (tmp_path / "photos" / str(k)).mkdir(parents=True)
         for i in range(2):
             Image.new("RGB", (9, 9), (30 * k, 0, 0)).save(tmp_path / "photos" / str(k) / f"{i}.png")
-    photos = {"name": "folder", "root": str(tmp_path / "photos")}
+    photos = {"name": "folder", "root": str(tmp_path / "photos"), "subset": "all"}
     settings = config(data=photos, batch={"size": 4}, evaluation={"ks": [1]})
     (tmp_path / "run").mkdir()
     with pytest.raises(ConfigError, match=r"hace\.weight=0\.5 needs levels above the class, and data\.name=folder"):

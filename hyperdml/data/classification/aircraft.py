@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from hyperdml.data.classification.config import ClassificationDataConfig
-from hyperdml.data.classification.presence import check_present
 from hyperdml.data.classification.splits import ClassificationSplits
 from hyperdml.data.labelled_images import FileImages
+from hyperdml.data.presence import check_present
 from hyperdml.errors import DataError
 from hyperdml.taxonomy import Taxonomy
 from hyperdml.taxonomy.datasets import fgvc_aircraft

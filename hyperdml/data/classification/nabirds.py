@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from hyperdml.data.classification.config import ClassificationDataConfig
-from hyperdml.data.classification.presence import check_present
 from hyperdml.data.classification.splits import ClassificationSplits
 from hyperdml.data.classification.validation import hold_out_tenth
 from hyperdml.data.labelled_images import FileImages
+from hyperdml.data.presence import check_present
 from hyperdml.errors import DataError
 from hyperdml.taxonomy.datasets import nabirds
 from hyperdml.taxonomy.datasets.common import find_file, integer, rows

@@ -53,12 +53,14 @@ def write_jpeg(path: Path, pixels: np.ndarray) -> None:
     Image.fromarray(pixels).save(path, "JPEG", quality=90)
 
 
-def check_counts(**counts: int) -> None:
-    """Refuse to make classes without images.
+def check_counts(least: int = 1, most: int | None = None, **counts: int) -> None:
+    """Refuse to make classes without images, or more classes than there are names for.
 
     Raises:
-        ValueError: a count is not positive; the message names it.
+        ValueError: a count is out of range; the message names it.
     """
     for name, count in counts.items():
-        if count < 1:
-            raise ValueError(f"{name} must be at least 1, got {count}")
+        if count < least:
+            raise ValueError(f"{name} must be at least {least}, got {count}")
+        if most is not None and count > most:
+            raise ValueError(f"{name} must be at most {most}, got {count}")

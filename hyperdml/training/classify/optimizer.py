@@ -6,10 +6,10 @@ import math
 from typing import Any
 
 import torch
-from torch import nn
 
 from hyperdml.models.classifier import Classifier
 from hyperdml.training.classify.config import ClassOptimConfig
+from hyperdml.training.engine.weight_decay import vectors
 
 _MOMENTUM = 0.9
 
@@ -41,11 +41,10 @@ def parameter_groups(model: Classifier, config: ClassOptimConfig, lr: float) -> 
     if config.decay_norms:
         parts = [("all", list(trained.values()), config.weight_decay)]
     else:
-        exempt = _named_by_timm(model.backbone)
-        vectors = {name for name, p in trained.items() if p.ndim <= 1 or name in exempt}
+        exempt = vectors(trained, model.backbone, "backbone")
         parts = [
-            ("decay", [p for name, p in trained.items() if name not in vectors], config.weight_decay),
-            ("no_decay", [trained[name] for name in trained if name in vectors], 0.0),
+            ("decay", [p for name, p in trained.items() if name not in exempt], config.weight_decay),
+            ("no_decay", [trained[name] for name in trained if name in exempt], 0.0),
         ]
     return [
         {"name": name, "params": params, "lr": lr, "base_lr": lr, "weight_decay": decay}
@@ -69,8 +68,3 @@ def lr_factor(step: int, steps: int, warmup: int, config: ClassOptimConfig) -> f
     if config.schedule == "constant":
         return 1.0
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
-
-
-def _named_by_timm(backbone: nn.Module) -> set[str]:
-    listed = getattr(backbone, "no_weight_decay", None)
-    return {f"backbone.{name}" for name in listed()} if callable(listed) else set()

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from hyperdml.data.classification import ClassificationSplits
-from hyperdml.data.emoji.build import cache_folder
 from hyperdml.data.image_batches import ImageBatches
 from hyperdml.data.labelled_images import LabelledImages
 from hyperdml.errors import DivergedError
@@ -24,22 +23,19 @@ from hyperdml.training.settings import settings_errors
 _BLOCK = 4096
 
 
-def feature_folder() -> Path:
-    """Where features of frozen backbones are kept unless the user names a folder."""
-    return cache_folder() / "features"
-
-
 class Parts:
     """The training and the evaluated part of a run.
 
     Args:
         config: the run; its arms differ from it in the loss alone.
         splits: the images.
-        cache: folder of features of frozen backbones.
+        cache: folder of features of frozen backbones; None keeps none.
         progress: told about their computation.
     """
 
-    def __init__(self, config: ClassifyConfig, splits: ClassificationSplits, cache: Path, progress: Progress) -> None:
+    def __init__(
+        self, config: ClassifyConfig, splits: ClassificationSplits, cache: Path | None, progress: Progress
+    ) -> None:
         self.splits, self.config = splits, config
         self.device = resolve_device(config.device)
         self._bank: Tensor | None = None
@@ -93,7 +89,7 @@ class Parts:
                 device=self.device,
             )
 
-    def _features(self, data: LabelledImages, views: int, cache: Path, progress: Progress) -> Tensor:
+    def _features(self, data: LabelledImages, views: int, cache: Path | None, progress: Progress) -> Tensor:
         config = self.config
         with settings_errors("model"):
             return feature_bank(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hyperdml.training.classify.recipe_part import Part, Values
+from hyperdml.training.recipe_part import Part, Values
 
 
 def _files(name: str) -> Values:

@@ -6,7 +6,7 @@ of the recipe that they name.
 
 from __future__ import annotations
 
-from hyperdml.training.classify.recipe_part import Part
+from hyperdml.training.recipe_part import Part
 
 _TABLE8 = "Table 8"
 _PAPER = ("cifar100", "aircraft", "nabirds")

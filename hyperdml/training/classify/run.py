@@ -19,11 +19,12 @@ from hyperdml.training.claim import claimed
 from hyperdml.training.classify.arms import class_arms
 from hyperdml.training.classify.config import ClassifyConfig
 from hyperdml.training.classify.losses import create_loss
-from hyperdml.training.classify.parts import Parts, feature_folder
+from hyperdml.training.classify.parts import Parts
 from hyperdml.training.classify.result import ClassifyResult
 from hyperdml.training.classify.train import start_classifier
 from hyperdml.training.classify.train_arm import FINISHED, run_class_arm
 from hyperdml.training.environment import resolve_device
+from hyperdml.training.feature_cache import feature_folder
 from hyperdml.training.progress import Progress
 from hyperdml.training.records import Row, read_record, write_record
 

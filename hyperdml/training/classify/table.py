@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 
-import yaml
-
 from hyperdml.training.classify.recipe_losses import DATA, LOSSES
 from hyperdml.training.classify.recipe_nets import NETS
+from hyperdml.training.recipe_part import Part, recipe_yaml
 
-_REMARK = "  # source: "
+PARTS: dict[str, dict[str, Part]] = {"DATA": DATA, "NET": NETS, "LOSS": LOSSES}
+"""What a name is made of."""
 
 
 def classification_names() -> list[str]:
@@ -31,29 +31,20 @@ def classification_text(name: str) -> str:
     if data == "cifar100" and net.startswith("resnet"):
         values["data.image_size"] = (32, "ours: the size of the images")
         values["model.stem"] = ("small", "ours: He et al. 2016, Sec. 4.2")
-    lines = [f"# {_title(net)} on {DATA[data].title}: {LOSSES[loss].title}."]
+    remarks = [classification_title(name)]
     if data != "emoji":
-        lines.append(f"# Name the folder of the release: hyperdml {_command(net)} {name} data.root=FOLDER")
-    sections: dict[str, list[str]] = {}
-    for key, (value, source) in values.items():
-        *path, last = key.split(".")
-        text = yaml.safe_dump({last: value}).rstrip()
-        sections.setdefault("".join(path), []).append(text + (_REMARK + source if source else ""))
-    lines += sections.pop("")
-    for section, entries in sections.items():
-        lines += [f"{section}:", *(f"  {entry}" for entry in entries)]
-    return "\n".join(lines) + "\n"
+        remarks.append(f"Name the folder of the release: hyperdml {_command(net)} {name} data.root=FOLDER")
+    return recipe_yaml(remarks, values)
 
 
-def overview() -> list[str]:
-    """What the names are made of, in a few lines."""
-    lines = []
-    for title, parts in (("DATA", DATA), ("NET", NETS), ("LOSS", LOSSES)):
-        for name, part in parts.items():
-            where = f" ({', '.join(part.epochs)})" if part.epochs else ""
-            lines.append(f"  {title:<5} {name:<15} {part.title}{where}")
-            title = ""
-    return lines
+def classification_title(name: str) -> str:
+    """What a recipe is, in a line.
+
+    Args:
+        name: one of `classification_names()`.
+    """
+    data, net, loss = _combinations()[name]
+    return f"{_title(net)} on {DATA[data].title}: {LOSSES[loss].title}."
 
 
 @cache

@@ -1,11 +1,11 @@
-"""The training of one classifier: what a step computes."""
+"""The training of one classifier: what a step computes, and the loop around it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hyperdml.models.classifier import Classifier
 from hyperdml.seeds import derive_seed
@@ -14,10 +14,9 @@ from hyperdml.training.classify.config import ClassifyConfig
 from hyperdml.training.classify.losses import create_loss, head_of, learning_rate
 from hyperdml.training.classify.optimizer import create_optimizer, lr_factor
 from hyperdml.training.classify.parts import Parts
-from hyperdml.training.engine.steps import Monitor, Pace, Start, Validate, take_steps
+from hyperdml.training.engine.precision import autocast, create_scaler
+from hyperdml.training.engine.steps import Batch, Monitor, Pace, Start, Validate, take_steps
 from hyperdml.training.settings import settings_errors
-
-_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def start_classifier(config: ClassifyConfig, taxonomy: Taxonomy) -> Classifier:
@@ -32,6 +31,43 @@ def start_classifier(config: ClassifyConfig, taxonomy: Taxonomy) -> Classifier:
         model = Classifier(config.model, taxonomy, head_of(config.loss), config.data.image_size)
     model.backbone.requires_grad_(not config.optim.freeze_backbone)
     return model
+
+
+class ClassifyTask:
+    """What a step of a classifier computes; a `Task` of the engine.
+
+    Args:
+        config: the run.
+        parts: its data.
+        model: of `start_classifier`, on the device of the run.
+
+    Attributes:
+        module: what is trained: the model, or its head on a frozen backbone.
+        feed: the batches.
+    """
+
+    def __init__(self, config: ClassifyConfig, parts: Parts, model: Classifier) -> None:
+        self.config, self.model, self.device = config, model, parts.device
+        self.loss = create_loss(config.loss, parts.splits.taxonomy).to(parts.device)
+        self.feed = parts.feed(model)
+        self.module: nn.Module = model.head if config.optim.freeze_backbone else model
+
+    def batch(self, step: int) -> Batch:
+        """The step's "inputs", images or features, and "labels"."""
+        inputs, labels = self.feed.batch(step)
+        return {"inputs": inputs, "labels": labels}
+
+    def backward(self, step: int, batch: Batch, scaler: torch.amp.GradScaler) -> dict[str, Tensor]:
+        """Gradient of the loss."""
+        model, optim = self.model, self.config.optim
+        torch.manual_seed(derive_seed(self.config.seed, "step", step))  # dropout and the like
+        (model.dropout if optim.freeze_backbone else model).train()
+        with autocast(optim.precision, self.device):
+            inputs = batch["inputs"]
+            logits = model.head(model.dropout(inputs)) if optim.freeze_backbone else model(inputs)
+        loss = self.loss(logits, batch["labels"])
+        scaler.scale(loss).backward()
+        return {"loss": loss.detach()}
 
 
 def train_classifier(
@@ -64,28 +100,16 @@ def train_classifier(
         HyperdmlError: see `take_steps`.
     """
     optim, device = config.optim, parts.device
-    loss = create_loss(config.loss, parts.splits.taxonomy).to(device)
-    feed = parts.feed(model)
-    steps, warmup = optim.epochs * len(feed), round(optim.warmup_epochs * len(feed))
-    dtype = _DTYPES.get(optim.precision)
-
-    def losses(step: int) -> dict[str, Tensor]:
-        inputs, labels = feed.batch(step)
-        torch.manual_seed(derive_seed(config.seed, "step", step))  # dropout and the like
-        (model.dropout if optim.freeze_backbone else model).train()
-        with torch.autocast(device.type, dtype, enabled=dtype is not None):
-            logits = model.head(model.dropout(inputs)) if optim.freeze_backbone else model(inputs)
-        return {"loss": loss(logits, labels)}
-
+    task = ClassifyTask(config, parts, model)
+    steps, warmup = optim.epochs * len(task.feed), round(optim.warmup_epochs * len(task.feed))
     return take_steps(
-        model.head if optim.freeze_backbone else model,
+        task,
         create_optimizer(model, optim, learning_rate(config)),
-        losses,
-        Pace(steps, config.checkpoint_every, config.evaluation.every * len(feed), clip_norm=optim.clip_norm),
+        Pace(steps, config.checkpoint_every, config.evaluation.every * len(task.feed), clip_norm=optim.clip_norm),
         lambda step, group: lr_factor(step, steps, warmup, optim),
         config,
         checkpoints,
-        torch.amp.GradScaler(device.type, enabled=optim.precision == "float16"),
+        scaler=create_scaler(optim.precision, device),
         on_start=on_start,
         monitor=monitor,
         validate=validate,

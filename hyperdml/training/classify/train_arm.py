@@ -42,8 +42,9 @@ def run_class_arm(arm: ClassArm, log: Path, parts: Parts, progress: Progress) ->
         progress.advance(1, figures)
         append(log, {"arm": arm.title, "step": done, **figures})
 
-    def validate(done: int) -> None:
+    def validate(done: int) -> bool:
         append(log, {"arm": arm.title, "step": done, config.data.evaluate_on: score(model, parts)})
+        return False
 
     seconds = train_classifier(config, parts, model, folder / "checkpoints", start, monitor, validate)
     progress.end()

@@ -25,11 +25,14 @@ class Trainer:
         work: folder of the run folders, made when it is needed.
         keep: keep the folders of finished runs with their models, instead of removing them.
         progress: told about everything.
+        cache: folder of features of frozen backbones; None for the one in the user's cache.
     """
 
-    def __init__(self, jobs: Sequence[Job], work: Path, *, keep: bool, progress: Progress) -> None:
+    def __init__(
+        self, jobs: Sequence[Job], work: Path, *, keep: bool, progress: Progress, cache: Path | None = None
+    ) -> None:
         self._folders = {digest(job.config): work / job.folder for job in jobs}
-        self._work, self._keep, self._progress = work, keep, progress
+        self._work, self._keep, self._progress, self._cache = work, keep, progress, cache
 
     def __call__(self, config: Config) -> Mapping[str, float]:
         """Figures of a run.
@@ -43,7 +46,7 @@ class Trainer:
         folder = self._folders[digest(config)]
         made = [] if (folder / "config.yaml").is_file() else create_run(config, folder)
         try:
-            figures = _train(config, folder, self._progress)
+            figures = _train(config, folder, self._progress, self._cache)
         except DivergedError:
             self._discard(folder)
             raise
@@ -61,12 +64,19 @@ class Trainer:
             self._work.rmdir()
 
 
-def _train(config: Config, folder: Path, progress: Progress) -> Mapping[str, float]:
-    """Figures of the main arm, from the function that trains this kind of configuration."""
+def _train(config: Config, folder: Path, progress: Progress, cache: Path | None) -> Mapping[str, float]:
+    """Figures of the main arm, from the function that trains this kind of configuration.
+
+    Of retrieval those of the last epoch; where validation found a better one, its figures too, as "R@1, best epoch".
+    """
     if isinstance(config, TrainConfig):
         from hyperdml.training.retrieval.run import execute
 
-        return execute(config, folder, progress).rows[-1].figures
+        result = execute(config, folder, progress, cache)
+        if result is None:  # other processes than the first have none
+            raise ConfigError("a comparison trains in one process")
+        best = {} if result.main_best is None else result.main_best.figures
+        return {**result.rows[-1].figures, **{f"{name}, best epoch": value for name, value in best.items()}}
     from hyperdml.training.classify.run import execute_classification
 
-    return execute_classification(config, folder, progress).rows[-1].figures
+    return execute_classification(config, folder, progress, cache).rows[-1].figures

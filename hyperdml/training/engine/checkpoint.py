@@ -1,4 +1,4 @@
-"""Checkpoints in one safetensors file: weights, proxies, optimiser state and position, written atomically.
+"""Checkpoints in one safetensors file: weights, proxies, optimiser state, position and whatever else a run keeps.
 
 A checkpoint folder holds `step-N.safetensors` and `latest.json`, which names the file to load and its SHA-256. The
 payload is on disk before `latest.json` is replaced, so a crash at any moment leaves a loadable checkpoint.
@@ -6,9 +6,11 @@ payload is on disk before `latest.json` is replaced, so a crash at any moment le
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor, nn
 from torch.amp import GradScaler
@@ -16,12 +18,26 @@ from torch.optim import Optimizer
 
 from hyperdml.errors import DataError
 from hyperdml.files import sha256, write_atomic
+from hyperdml.training.environment import environment
 from hyperdml.training.settings import config_to_dict, refuse_changes
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-_MODULE, _OPTIMIZER = "module.", "optimizer."
+_MODULE, _OPTIMIZER, _EXTRA = "module.", "optimizer.", "extra."
+
+
+class Stateful(Protocol):
+    """Something else that a checkpoint keeps, as averaged weights or the best epoch so far."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Its tensors by name."""
+
+    def notes(self) -> dict[str, Any]:
+        """The rest of its state, as JSON holds it."""
+
+    def restore(self, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
+        """Take on what `tensors` and `notes` gave."""
 
 
 def save_checkpoint(
@@ -32,8 +48,9 @@ def save_checkpoint(
     config: DataclassInstance,
     seconds: float,
     scaler: GradScaler,
+    extras: Mapping[str, Stateful],
 ) -> None:
-    """Write the state after `step` steps, then remove older files.
+    """Write the state after `step` steps, look whether it is on the disk, then remove older files.
 
     Args:
         folder: created if missing.
@@ -43,6 +60,7 @@ def save_checkpoint(
         config: the run's configuration, a dataclass, compared when the checkpoint is loaded.
         seconds: training time so far.
         scaler: of the loss; its state is stored with it.
+        extras: what else is kept, by name.
 
     Raises:
         OSError: the disk does not take it; the previous checkpoint is kept.
@@ -54,17 +72,24 @@ def save_checkpoint(
     tensors = {_MODULE + key: value for key, value in module.state_dict().items()}
     for index, entries in state["state"].items():
         tensors.update({f"{_OPTIMIZER}{index}.{key}": value for key, value in entries.items()})
+    for name, extra in extras.items():
+        tensors.update({f"{_EXTRA}{name}.{key}": value for key, value in extra.tensors().items()})
     meta = {
         "step": step,
         "seconds": seconds,
         "config": config_to_dict(config),
         "param_groups": state["param_groups"],
         "scaler": scaler.state_dict(),
+        "extras": {name: extra.notes() for name, extra in extras.items()},
+        "environment": environment(),
     }
     path = folder / f"step-{step:07d}.safetensors"
     plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    write_atomic(path, save(plain, metadata={"hyperdml": json.dumps(meta)}))
-    pointer = {"file": path.name, "sha256": sha256(path)}
+    payload = save(plain, metadata={"hyperdml": json.dumps(meta)})
+    write_atomic(path, payload)
+    pointer = {"file": path.name, "sha256": hashlib.sha256(payload).hexdigest()}
+    if sha256(path) != pointer["sha256"]:
+        raise OSError(f"{path} is not what was written: the disk or the network behind it is at fault")
     write_atomic(folder / "latest.json", json.dumps(pointer).encode())
     for old in folder.glob("*"):
         if old.name not in (path.name, "latest.json"):
@@ -72,7 +97,12 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, module: nn.Module, optimizer: Optimizer, config: DataclassInstance, scaler: GradScaler
+    folder: Path,
+    module: nn.Module,
+    optimizer: Optimizer,
+    config: DataclassInstance,
+    scaler: GradScaler,
+    extras: Mapping[str, Stateful],
 ) -> tuple[int, float] | None:
     """Restore the newest checkpoint of a folder.
 
@@ -82,6 +112,7 @@ def load_checkpoint(
         optimizer: receives its state.
         config: must equal the configuration stored with the checkpoint.
         scaler: receives its state.
+        extras: receive theirs.
 
     Returns:
         Number of finished steps and training seconds, or None if there is no checkpoint.
@@ -112,6 +143,10 @@ def load_checkpoint(
     optimizer.load_state_dict({"state": state, "param_groups": meta["param_groups"]})
     if scaler.is_enabled():
         scaler.load_state_dict(meta["scaler"])
+    for name, extra in extras.items():
+        start = f"{_EXTRA}{name}."
+        own = {key.removeprefix(start): value for key, value in tensors.items() if key.startswith(start)}
+        extra.restore(own, meta["extras"][name])
     return meta["step"], meta["seconds"]
 
 

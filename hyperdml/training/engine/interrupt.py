@@ -7,9 +7,14 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
+from hyperdml.distributed import is_distributed
+
 
 class InterruptGuard:
     """Context in which SIGINT and SIGTERM only set a flag.
+
+    A second signal raises `KeyboardInterrupt`; not in a process group, where one Ctrl-C comes from the terminal and
+    again from `torchrun`, which ends what does not end.
 
     Attributes:
         signal_number: the signal that came, or None.
@@ -17,6 +22,7 @@ class InterruptGuard:
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
+        self._patient = is_distributed()
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> InterruptGuard:
@@ -33,6 +39,6 @@ class InterruptGuard:
             signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.signal_number is not None:
+        if self.signal_number is not None and not self._patient:
             raise KeyboardInterrupt
         self.signal_number = number

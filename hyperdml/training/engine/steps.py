@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from hyperdml.errors import DivergedError, Interrupted
-from hyperdml.training.engine.checkpoint import load_checkpoint, save_checkpoint
+from hyperdml.training.engine.bad_steps import BadSteps
+from hyperdml.training.engine.checkpoint import Stateful, load_checkpoint, save_checkpoint
 from hyperdml.training.engine.interrupt import InterruptGuard
+from hyperdml.training.engine.processes import any_says, is_first
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-Losses = Callable[[int], dict[str, Tensor]]
-"""Called with the number of finished steps; gives the parts of the step's loss by name, scalars, of which "loss" is
-minimised. Whatever it draws must follow from that number, so that a resumed run draws the same."""
+Batch = Mapping[str, Tensor]
+"""Inputs of a step by name, on the device."""
 
 Factor = Callable[[int, str], float]
 """Factor of the learning rate for a number of finished steps and the name of a parameter group."""
@@ -32,8 +33,25 @@ Start = Callable[[int], None]
 Monitor = Callable[[int, dict[str, float]], None]
 """Called after every step with the number of finished steps and the step's figures."""
 
-Validate = Callable[[int], None]
-"""Called every so many steps with the number of finished steps."""
+Validate = Callable[[int], bool]
+"""Called every so many steps with the number of finished steps; True ends the training."""
+
+
+class Task(Protocol):
+    """What a step computes."""
+
+    @property
+    def module(self) -> nn.Module:
+        """Everything that a checkpoint holds (model, losses, proxies)."""
+
+    def batch(self, step: int) -> Batch:
+        """Inputs after so many finished steps, a pure function of that number and the run's seed."""
+
+    def backward(self, step: int, batch: Batch, scaler: torch.amp.GradScaler) -> dict[str, Tensor]:
+        """Leave the gradient of the scaled loss in the parameters; the parts of the loss, detached, "loss" among them.
+
+        Whatever is drawn must follow from `step`, so that a resumed run draws the same.
+        """
 
 
 @dataclass(frozen=True)
@@ -56,29 +74,35 @@ class Pace:
 
 
 def take_steps(
-    module: nn.Module,
+    task: Task,
     optimizer: torch.optim.Optimizer,
-    losses: Losses,
     pace: Pace,
     lr_factor: Factor,
     config: DataclassInstance,
     checkpoints: Path,
+    *,
     scaler: torch.amp.GradScaler | None = None,
+    extras: Mapping[str, Stateful] | None = None,
+    bad: BadSteps | None = None,
     on_start: Start | None = None,
     monitor: Monitor | None = None,
     validate: Validate | None = None,
 ) -> float:
-    """Train a module from its newest checkpoint, or from its start.
+    """Train from the newest checkpoint, or from the start.
+
+    In a process group every process takes the same steps; the first one alone writes checkpoints, and what any of
+    them meets (a signal, the end of patience) ends all.
 
     Args:
-        module: everything that a checkpoint holds; parameters without gradients are left alone.
+        task: gives batches and gradients; parameters without gradients are left alone.
         optimizer: its groups carry a "name" and, as "base_lr", the learning rate at full schedule.
-        losses: gives the loss of a step.
         pace: number of steps, checkpoints, clipping.
         lr_factor: the schedule.
         config: dataclass that a checkpoint must have been written under.
         checkpoints: folder of the checkpoints.
         scaler: scales the loss for float16; None leaves it alone.
+        extras: what else a checkpoint keeps, by name.
+        bad: told about steps whose loss or gradient is not finite; None ends the training at the first.
         on_start: called once before the first step.
         monitor: called after every step.
         validate: called every `pace.validate_every` steps.
@@ -93,7 +117,8 @@ def take_steps(
         Interrupted: SIGINT or SIGTERM came; the state was saved.
     """
     scaler = scaler or torch.amp.GradScaler("cpu", enabled=False)  # hands everything through
-    first, seconds = load_checkpoint(checkpoints, module, optimizer, config, scaler) or (0, 0.0)
+    extras = {**(extras or {}), **({"bad_steps": bad} if bad is not None else {})}
+    first, seconds = load_checkpoint(checkpoints, task.module, optimizer, config, scaler, extras) or (0, 0.0)
     start = time.perf_counter() - seconds
     if on_start is not None:
         on_start(first)
@@ -101,43 +126,59 @@ def take_steps(
         for step in range(first, pace.steps):
             for group in optimizer.param_groups:
                 group["lr"] = group["base_lr"] * lr_factor(step, group["name"])
-            figures = _step(module, optimizer, losses(step), pace, scaler, step)
-            done = step + 1
+            figures = _step(task, optimizer, pace, scaler, bad, step)
+            done, enough = step + 1, False
             if monitor is not None:
                 monitor(done, figures)
-            if validate is not None and pace.validate_every and done % pace.validate_every == 0:
-                validate(done)
-            if guard.signal_number is not None or (done % pace.checkpoint_every == 0 and done < pace.steps):
+            if pace.validate_every and done % pace.validate_every == 0:
+                enough = bool(any_says(validate is not None and validate(done)))
+            came = any_says(guard.signal_number)
+            if is_first() and (came or (done % pace.checkpoint_every == 0 and done < pace.steps and not enough)):
                 spent = time.perf_counter() - start
-                save_checkpoint(checkpoints, done, module, optimizer, config, spent, scaler)
-            if guard.signal_number is not None:
-                raise Interrupted(f"interrupted after step {done}; its state is saved", guard.signal_number)
+                save_checkpoint(checkpoints, done, task.module, optimizer, config, spent, scaler, extras)
+            if came:
+                raise Interrupted(f"interrupted after step {done}; its state is saved", came)
+            if enough:
+                break
     return time.perf_counter() - start
 
 
 def _step(
-    module: nn.Module,
+    task: Task,
     optimizer: torch.optim.Optimizer,
-    parts: dict[str, Tensor],
     pace: Pace,
     scaler: torch.amp.GradScaler,
+    bad: BadSteps | None,
     step: int,
 ) -> dict[str, float]:
-    figures = {name: float(value.detach()) for name, value in parts.items()}
-    if not math.isfinite(figures["loss"]):
-        raise DivergedError(f"the loss is not finite at step {step + 1}: {figures}; lower the learning rates (optim)")
+    batch = task.batch(step)
     optimizer.zero_grad(set_to_none=True)
-    scaler.scale(parts["loss"]).backward()
+    parts = task.backward(step, batch, scaler)
     scaler.unscale_(optimizer)
-    with_gradient = [p for p in module.parameters() if p.grad is not None]
+    with_gradient = [p for p in task.module.parameters() if p.grad is not None]
     norm = torch.nn.utils.get_total_norm([p.grad for p in with_gradient if p.grad is not None])
+    # one wait for the device, not one a number
+    *values, total = torch.stack([*(value.float() for value in parts.values()), norm.float()]).tolist()
+    figures = dict(zip(parts, values, strict=True))
+    wrong = None
+    if not math.isfinite(figures["loss"]):
+        wrong = f"the loss is not finite at step {step + 1}: {figures}"
     # a scaler leaves out steps that overflow and lowers its scale; at scale 1 it is not the scale's fault
-    if not math.isfinite(float(norm)) and scaler.get_scale() <= 1:
-        raise DivergedError(f"the gradient is not finite at step {step + 1}; lower the learning rates (optim)")
+    elif not math.isfinite(total) and scaler.get_scale() <= 1:
+        wrong = f"the gradient is not finite at step {step + 1}"
+    if wrong is not None:
+        if bad is None:
+            raise DivergedError(f"{wrong}; lower the learning rates (optim)")
+        bad.left_out(step, figures, batch)
+        optimizer.zero_grad(set_to_none=True)
+        scaler.update()
+        return figures
     if pace.clip_value is not None:
         torch.nn.utils.clip_grad_value_(with_gradient, pace.clip_value)
     if pace.clip_norm is not None:
         torch.nn.utils.clip_grads_with_norm_(with_gradient, pace.clip_norm, norm)
     scaler.step(optimizer)
     scaler.update()
+    if bad is not None:
+        bad.fine()
     return figures

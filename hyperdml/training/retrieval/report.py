@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hyperdml.metrics.trees.nulls import Score
@@ -13,16 +14,20 @@ from hyperdml.training.tables import markdown_table
 from hyperdml.tree.report import DIRECTIONS, RADII
 
 
-def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+def table(result: RunResult) -> tuple[list[str], list[list[str]]]:
     """Header and cells of the result table, figures in per cent.
 
     Args:
-        rows: rows with equal figure names.
+        result: of the run. Where the best validation of an arm was not its last epoch, each has a row.
 
     Returns:
         Column titles, and one list of cells per row.
     """
-    names = list(rows[0].figures)
+    names = list(result.rows[0].figures)
+    rows = []
+    for row in result.rows:
+        best = [other for other in result.best if other.title.startswith(f"{row.title} (best ")]
+        rows += [replace(row, title=f"{row.title} (last epoch)") if best else row, *best]
     cells = [[row.title, *(f"{100 * row.figures[name]:.1f}" for name in names)] for row in rows]
     return ["unseen classes, %", *names], cells
 
@@ -66,6 +71,16 @@ def explanation(config: TrainConfig) -> str:
     )
 
 
+def best_explanation(config: TrainConfig, result: RunResult) -> str:
+    """What rows of a best epoch are; empty without them."""
+    if not result.best:
+        return ""
+    text = f"Best: the weights at the highest {config.evaluation.select} on the {config.evaluation.on} classes"
+    if config.evaluation.on == "test":
+        return f"{text} themselves, as published code does: it flatters, and the last epoch is the honest row."
+    return f"{text}, scored here once."
+
+
 def comparison(rows: Sequence[Row]) -> str:
     """What the main arm changed against each control; empty without controls."""
     controls, main = rows[1:-1], rows[-1]
@@ -78,7 +93,7 @@ def comparison(rows: Sequence[Row]) -> str:
         return ""
     return (
         f"{main.title}, same seed and steps, in points: {'; '.join(parts)}. "
-        "That is one seed; benchmarks/quickstart_table.py repeats it over several."
+        "That is one seed; hyperdml compare repeats it over several."
     )
 
 
@@ -122,12 +137,14 @@ def report_markdown(folder: Path, config: TrainConfig, result: RunResult, pictur
     """
     head = config.model.head
     seconds = ", ".join(f"{row.title} {row.seconds:.0f} s" for row in result.rows[1:])
+    steps = "" if result.steps is None else f"{result.steps} steps of "
     parts = [
         f"# {folder.resolve().name}, seed {config.seed}",
         f"{result.images} test images of {result.classes} classes unseen in training; hyperbolic distance in the ball "
         f"of curvature -{head.c:g}, clipping radius {head.clip_r:g}; {config.model.backbone}, "
-        f"{config.optim.steps} steps of {config.batch.size} images. Training time: {seconds}.",
-        markdown_table(*table(result.rows)),
+        f"{steps}batches of {config.batch.size} images. Training time: {seconds}.",
+        markdown_table(*table(result)),
+        best_explanation(config, result),
         explanation(config),
         comparison(result.rows),
         *_tree_section(result),

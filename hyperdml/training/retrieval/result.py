@@ -30,10 +30,17 @@ class TreeRow:
 
 @dataclass(frozen=True)
 class ArmResult:
-    """What one arm left: its row and its trees."""
+    """What one arm left.
+
+    Attributes:
+        row: after its last epoch.
+        trees: of the same model.
+        best: at the best validation, where that was another epoch; its title says which, and on what it was chosen.
+    """
 
     row: Row
     trees: tuple[TreeRow, ...]
+    best: Row | None = None
 
 
 @dataclass(frozen=True)
@@ -41,11 +48,13 @@ class RunResult:
     """What a run found on the test classes.
 
     Attributes:
-        rows: untrained backbone, controls, main arm.
+        rows: untrained backbone, controls, main arm, after their last epoch.
         trees: trees of the arms, in the same order.
         radius: radius report of the main arm (of its images alone if it has no proxies).
         images: number of test images.
         classes: number of test classes.
+        best: of the controls and the main arm, the best validation where it was not the last epoch.
+        steps: that the main arm was planned for; None in results of earlier versions.
     """
 
     rows: tuple[Row, ...]
@@ -53,6 +62,13 @@ class RunResult:
     radius: RadiusReport
     images: int
     classes: int
+    best: tuple[Row, ...] = ()
+    steps: int | None = None
+
+    @property
+    def main_best(self) -> Row | None:
+        """The best epoch of the main arm, where it was not the last."""
+        return next((row for row in self.best if row.title.startswith(f"{self.rows[-1].title} (best ")), None)
 
 
 def save_arm(folder: Path, result: ArmResult) -> None:

@@ -3,59 +3,74 @@
 RUN/
   config.yaml       the whole configuration
   env.json          versions, hardware and configuration at the start
-  metrics.jsonl     one line per step, and per evaluation on the validation classes
+  metrics.jsonl     one line per step, and per validation
   results.json      figures on the test classes, scores of the trees, radius report
   report.md         the same in words, with the picture
   disk.png          Poincaré disk of the main arm
-  model/            model.safetensors + config.json of the main arm
+  model/            of the main arm after its last epoch: model.safetensors, config.json, README.md
+  best_model/       the same at its best validation, where that was another epoch
   embeddings.safetensors   test embeddings, labels, levels and proxies of the main arm
-  controls/NAME/    model/ and embeddings of each control
+  snapshots/epoch-N/       the same after the epochs of `snapshot_epochs`
+  tensorboard/      with `logging.tensorboard`
+  bad_steps/        batches whose loss or gradient was not finite, for `hyperdml replay`
+  controls/NAME/    models, embeddings and the like of each control
+  checkpoints/, best/      while an arm is trained
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from hyperdml.data import ClassBatchSampler, EmbeddingSet, RetrievalSplits, load_splits
-from hyperdml.errors import ConfigError, DataError
+from hyperdml.data import EmbeddingSet, load_splits
 from hyperdml.training.claim import claimed
+from hyperdml.training.engine.processes import any_says, is_first
 from hyperdml.training.environment import resolve_device
+from hyperdml.training.feature_cache import feature_folder
 from hyperdml.training.progress import Progress
 from hyperdml.training.records import Row
 from hyperdml.training.retrieval.arms import arms_of
+from hyperdml.training.retrieval.checks import check_run
 from hyperdml.training.retrieval.config import TrainConfig
-from hyperdml.training.retrieval.learner import create_learner, training_taxonomy
-from hyperdml.training.retrieval.result import RunResult, load_arm, load_result, save_result
-from hyperdml.training.retrieval.train_arm import radii, run_arm, score_part
-from hyperdml.training.retrieval.views import Views, start_model
+from hyperdml.training.retrieval.learner import create_model
+from hyperdml.training.retrieval.result import ArmResult, RunResult, load_arm, load_result, save_result
+from hyperdml.training.retrieval.scoring import radii, score_part
+from hyperdml.training.retrieval.train_arm import run_arm
+from hyperdml.training.retrieval.views import Views
 
 
-def execute(config: TrainConfig, folder: Path, progress: Progress) -> RunResult:
+def execute(config: TrainConfig, folder: Path, progress: Progress, cache: Path | None = None) -> RunResult | None:
     """Train all arms of a run that are not finished, and write everything but the report and the picture.
+
+    In a process group all processes train; the first alone writes, evaluates and gives a result. The folder must be
+    one that all of them see.
 
     Args:
         config: the run.
         folder: run folder, made by `create_run` or by an interrupted run.
         progress: told about everything.
+        cache: folder of features of frozen backbones; None for `feature_folder()`.
 
     Returns:
-        The figures, as also written to `results.json`.
+        The figures, as also written to `results.json`; None in all but the first process.
 
     Raises:
         HyperdmlError: see `train` and `load_splits`; another process works in the folder.
     """
-    with claimed(folder, config):
-        return _execute(config, folder, progress)
+    cache = feature_folder() if cache is None else cache
+    if is_first():
+        with claimed(folder, config):
+            finished = load_result(folder)
+            any_says(finished is not None)  # the others begin when the folder is claimed
+            if finished is not None:
+                progress.message(f"{folder} is finished")
+                return finished
+            return _execute(config, folder, progress, cache)
+    if not any_says(0):
+        _train_along(config, folder, progress, cache)
+    return None
 
 
-def _execute(config: TrainConfig, folder: Path, progress: Progress) -> RunResult:
-    finished = load_result(folder)
-    if finished is not None:
-        progress.message(f"{folder} is finished")
-        return finished
+def _execute(config: TrainConfig, folder: Path, progress: Progress, cache: Path) -> RunResult:
     splits = load_splits(config.data)
     device = resolve_device(config.device)
     progress.message(
@@ -63,62 +78,53 @@ def _execute(config: TrainConfig, folder: Path, progress: Progress) -> RunResult
         f"images of {splits.test.num_classes} unseen classes; {config.model.backbone} on {device}"
     )
     arms = arms_of(config, folder)
-    for arm in arms:
-        _check(arm.config, splits, device)
+    schedules = [check_run(arm.config, splits, device) for arm in arms]
     results = [load_arm(arm.folder) for arm in arms]
-    pending = None in results
-    views = Views(config, splits, frozen=config.optim.freeze_backbone, progress=progress if pending else None)
+    views = Views(config, splits, cache, progress)
+    _agree(results)
+    if None in results:
+        if config.optim.freeze_backbone:
+            progress.message(f"features are kept in {cache}")
+        views.prepare()
     untrained = _untrained(config, views)
-    done = [
-        found or run_arm(arm, folder / "metrics.jsonl", views, progress)
-        for arm, found in zip(arms, results, strict=True)
-    ]
+    done = []
+    for arm, known in zip(arms, results, strict=True):
+        found = known or run_arm(arm, folder / "metrics.jsonl", views, progress)
+        if found is not None:
+            done.append(found)
     main = EmbeddingSet.load(folder)
-    radius = radii(config, main.points, main.proxies, splits.test.labels)
     result = RunResult(
         rows=(untrained, *(arm.row for arm in done)),
         trees=tuple(tree for arm in done for tree in arm.trees),
-        radius=radius,
+        radius=radii(config, main.points, main.proxies, splits.test.labels),
         images=len(splits.test),
         classes=splits.test.num_classes,
+        best=tuple(arm.best for arm in done if arm.best is not None),
+        steps=schedules[-1].steps,
     )
     save_result(folder, result)
     return result
 
 
-def _check(config: TrainConfig, splits: RetrievalSplits, device: torch.device) -> None:
-    """Meet every mistake that can be met before the long work begins."""
-    taxonomy = training_taxonomy(config, splits.train)
-    learner = create_learner(config, splits.train.num_classes, device, taxonomy)
-    model = learner.model
-    size = config.data.image_size
-    if model.fixed_size not in (None, size):
-        raise ConfigError(f"data.image_size is {size}, but {config.model.backbone} takes {model.fixed_size} only")
-    if learner.hier is not None and learner.hier.start is not None:
-        _check_start(config, learner.hier.options["warmup"], learner.hier.options["levels"][-1])
-    ClassBatchSampler(splits.train.labels, config.batch.size, config.batch.per_class, config.seed)
-    parts = {"test": splits.test} | ({"validation": splits.validation} if config.evaluation.every else {})
-    for name, part in parts.items():
-        if max(config.evaluation.ks) >= len(part):
-            raise ConfigError(
-                f"evaluation.ks asks for {max(config.evaluation.ks)} neighbours, but the {name} part has "
-                f"{len(part)} images"
-            )
-        if np.bincount(part.labels).max() < 2:
-            raise DataError(f"no class of the {name} part has two images: retrieval cannot be scored")
+def _train_along(config: TrainConfig, folder: Path, progress: Progress, cache: Path) -> None:
+    """The part of the other processes in a run: to train what the first one trains."""
+    splits = load_splits(config.data)
+    arms = arms_of(config, folder)
+    pending = _agree([None] * len(arms))
+    views = Views(config, splits, cache)
+    if any(pending):
+        views.prepare()
+    for arm, wanted in zip(arms, pending, strict=True):
+        if wanted:
+            run_arm(arm, folder / "metrics.jsonl", views, progress)
+
+
+def _agree(results: list[ArmResult | None]) -> list[bool]:
+    """Which arms are to be trained, by what the first process found."""
+    return [not any_says(is_first() and result is not None) for result in results]
 
 
 def _untrained(config: TrainConfig, views: Views) -> Row:
     test = views.splits.test
-    points = views.embed(start_model(config), test)
+    points = views.embed(create_model(config).to(views.device), test)
     return Row("untrained backbone", score_part(config, points, test), 0.0)
-
-
-def _check_start(config: TrainConfig, warmup: int, finest: int) -> None:
-    """Refuse a run that ends before the proxies of HIER's default mode start."""
-    start = max(warmup, -(-finest // config.batch.size))  # steps until the warm-up is over and enough was seen
-    if start >= config.optim.steps:
-        raise ConfigError(
-            f"HIER's proxies start after {start} steps (hier.warmup {warmup}; {finest} embeddings for the finest "
-            f"level), but optim.steps is {config.optim.steps}: raise it, or lower hier.warmup or hier.levels"
-        )

@@ -1,27 +1,33 @@
-"""The training of one retrieval arm: what a step computes, and at which learning rates."""
+"""The training of one retrieval arm: task, optimiser, schedule and what is kept beside them, put into the loop."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor, nn
 
-from hyperdml.data import ClassBatchSampler, ImageData, to_input
-from hyperdml.models import EmbeddingModel
-from hyperdml.seeds import derive_seed
+from hyperdml.data import RetrievalPart
+from hyperdml.training.engine.bad_steps import BadSteps
+from hyperdml.training.engine.best import BestEpoch
+from hyperdml.training.engine.checkpoint import Stateful
+from hyperdml.training.engine.ema import WeightAverage
+from hyperdml.training.engine.precision import create_scaler
 from hyperdml.training.engine.steps import Monitor, Pace, Start, take_steps
 from hyperdml.training.environment import resolve_device
-from hyperdml.training.retrieval.config import OptimConfig, TrainConfig
-from hyperdml.training.retrieval.learner import Learner, create_learner, training_taxonomy
-from hyperdml.training.retrieval.param_groups import param_groups
+from hyperdml.training.retrieval.config import TrainConfig
+from hyperdml.training.retrieval.learner import Learner
+from hyperdml.training.retrieval.param_groups import create_optimizer
+from hyperdml.training.retrieval.schedule import lr_factor, schedule_of
+from hyperdml.training.retrieval.task import Bank, RetrievalTask
 
-Validate = Callable[[int, Learner], None]
-"""Called every `evaluation.every` steps with the number of finished steps and the modules."""
+Look = Callable[[int, Learner], dict[str, float]]
+"""Called with the number of finished steps and the modules; gives the figures of a validation."""
+
+Snapshot = Callable[[int, Learner], None]
+"""Called after the epochs of `snapshot_epochs` with the number of the epoch and the modules."""
 
 
 @dataclass(frozen=True)
@@ -29,105 +35,109 @@ class Trained:
     """Result of `train`.
 
     Attributes:
-        learner: the trained modules, in evaluation mode.
+        learner: the trained modules, in evaluation mode; with `optim.ema` the model has its averaged weights.
+        best: the best validation and its weights.
+        steps: number of steps; fewer than planned where patience ended.
         seconds: training time, of earlier sittings too.
     """
 
     learner: Learner
+    best: BestEpoch
+    steps: int
     seconds: float
 
 
 def train(
     config: TrainConfig,
-    data: ImageData,
-    checkpoints: Path,
-    bank: Tensor | None = None,
+    data: RetrievalPart,
+    folder: Path,
+    bank: Bank | None = None,
     on_start: Start | None = None,
     monitor: Monitor | None = None,
-    validate: Validate | None = None,
+    look: Look | None = None,
+    snapshot: Snapshot | None = None,
 ) -> Trained:
     """Train on one part of a data set, from the newest checkpoint if there is one.
 
     Every random number of a step is derived from (seed, step), so a run that was interrupted and resumed ends with
-    the same bits as one that was not (on one machine, on the CPU).
+    the same bits as one that was not (on one machine, on the CPU). Batches are by global step: a run may be resumed
+    with another number of processes, and ends with the same batches, but sums of other roundings.
 
     Args:
         config: the run.
         data: training images.
-        checkpoints: folder of the checkpoints.
-        bank: (N, V, F) features of the training images if the backbone is frozen (`features.training_features`).
+        folder: of the arm: checkpoints, best weights and bad steps go there.
+        bank: gives the features of the training images if the backbone is frozen.
         on_start: called once before the first step.
         monitor: called after every step.
-        validate: called every `evaluation.every` steps.
+        look: called for every validation, with averaged weights in the model if there are any.
+        snapshot: called after the epochs of `snapshot_epochs`, alike.
 
     Returns:
         The trained modules.
 
     Raises:
         ConfigError: settings do not fit the data, or differ from those of the checkpoint.
-        DivergedError: the loss or its gradient was not finite; the step was not applied.
+        DivergedError: the loss or its gradient was not finite in too many steps in a row; none was applied.
         Interrupted: SIGINT or SIGTERM came; the state was saved.
     """
-    device = resolve_device(config.device)
-    learner = create_learner(config, data.num_classes, device, training_taxonomy(config, data))
-    learner.model.backbone.requires_grad_(not config.optim.freeze_backbone)
-    groups = param_groups(learner.model, learner.metric_loss, learner.hier, config.optim, learner.prototypes)
-    optimizer = torch.optim.AdamW(groups)
-    sampler = ClassBatchSampler(data.labels, config.batch.size, config.batch.per_class, config.seed)
+    device, optim, evaluation = resolve_device(config.device), config.optim, config.evaluation
+    task = RetrievalTask(config, data, device, bank)
+    learner, schedule = task.module, schedule_of(config, len(task))
+    best = BestEpoch(folder / "best", evaluation.select, evaluation.patience)
+    average = None if optim.ema is None else WeightAverage(learner.model, optim.ema)
+    extras: dict[str, Stateful] = {"best": best} | ({} if average is None else {"average": average})
 
-    def losses(step: int) -> dict[str, Tensor]:
-        _set_mode(learner, config.optim)
-        rows = sampler.batch(step)
-        features = _features(learner.model, config, data, bank, rows, step)
-        if learner.hier is not None:
-            learner.hier.manual_seed(derive_seed(config.seed, "triplets", step))
-        return learner.losses(features, torch.from_numpy(data.labels[rows]).to(features.device))
+    reached = 0
+
+    def start(done: int) -> None:
+        nonlocal reached
+        reached = done
+        if on_start is not None:
+            on_start(done)
+
+    def after(done: int, figures: dict[str, float]) -> None:
+        nonlocal reached
+        reached = done
+        if average is not None:
+            average.update()
+        if monitor is not None:
+            monitor(done, figures)
+        if snapshot is not None and done in schedule.snapshots:
+            with evaluated():
+                snapshot(schedule.snapshots[done], learner)
+
+    def validate(done: int) -> bool:
+        if look is None:
+            return False
+        with evaluated():
+            figures = look(done, learner)
+            return best.seen(learner.model.state_dict(), done // schedule.per_epoch, done, figures)
+
+    @contextmanager
+    def evaluated() -> Iterator[None]:
+        """The model as it is evaluated: with its averaged weights, if there are any."""
+        learner.eval()
+        with nullcontext() if average is None else average.applied():
+            yield
 
     seconds = take_steps(
-        learner,
-        optimizer,
-        losses,
-        Pace(config.optim.steps, config.checkpoint_every, config.evaluation.every, config.optim.clip_value),
-        lambda step, group: lr_factor(step, group, config.optim),
+        task,
+        create_optimizer(learner, optim),
+        Pace(schedule.steps, config.checkpoint_every, schedule.validate_every, optim.clip_value, optim.clip_norm),
+        lambda step, group: lr_factor(step, group, schedule, optim),
         config,
-        checkpoints,
-        on_start=on_start,
-        monitor=monitor,
-        validate=None if validate is None else lambda done: validate(done, learner),
+        folder / "checkpoints",
+        scaler=create_scaler(optim.precision, device),
+        extras=extras,
+        bad=BadSteps(folder / "bad_steps", config.bad_steps, task, config),
+        on_start=start,
+        monitor=after,
+        validate=validate,
     )
-    return Trained(learner.eval(), seconds)
-
-
-def lr_factor(step: int, group: str, config: OptimConfig) -> float:
-    """Factor of a group's learning rate at a step: the schedule, and 0 for the backbone during warm-up."""
-    if group == "backbone" and step < config.warmup_steps:
-        return 0.0
-    if config.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * step / config.steps))
-    return 1.0
-
-
-def _features(
-    model: EmbeddingModel, config: TrainConfig, data: ImageData, bank: Tensor | None, rows: np.ndarray, step: int
-) -> Tensor:
-    """Backbone features of a batch: computed from augmented images, or one stored view of each image."""
-    torch.manual_seed(derive_seed(config.seed, "step", step))  # dropout and the like
-    generator = torch.Generator().manual_seed(derive_seed(config.seed, "augment", step))
-    device = next(model.parameters()).device
-    if bank is not None:
-        views = torch.randint(bank.shape[1], (len(rows),), generator=generator)
-        return bank[torch.from_numpy(rows), views].to(device)
-    images = torch.from_numpy(data.images[rows]).to(device)
-    inputs = to_input(images, config.data.image_size, model.mean, model.std, config.augment, generator)
-    features: Tensor = model.backbone(inputs)
-    return features
-
-
-def _set_mode(learner: Learner, config: OptimConfig) -> None:
-    learner.train()
-    if config.freeze_backbone:
-        learner.model.backbone.eval()
-    elif config.freeze_bn:
-        for module in learner.model.backbone.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.eval()
+    if average is not None:
+        with torch.no_grad():
+            own = dict(learner.model.named_parameters())
+            for name, value in average.tensors().items():
+                own[name].copy_(value)
+    return Trained(learner.eval(), best, reached, seconds)
