@@ -1,14 +1,15 @@
 """What the study on the bundled emoji compares: methods, what is tried for each, and the pairs whose difference counts.
 
 Every method is tried in four ways on the validation classes: two learning rates of the head, two values of an option
-of its own. A regularised method takes its metric loss's own option from what was chosen for the loss alone.
+of its own. A regularised method takes its metric loss's own option from what was chosen for the loss alone. A control
+takes everything from the method that it differs from in one thing.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from hyperdml.hier.presets import MARGINS
@@ -48,6 +49,7 @@ class Method:
         option: what is tried beside the rate, as key=text with {} for the value.
         values: two values of it.
         base: method whose chosen option is taken over.
+        control_of: method whose choice is taken over whole; then `values` are what takes the place of its values.
     """
 
     title: str
@@ -55,10 +57,19 @@ class Method:
     option: str
     values: tuple[float, ...]
     base: str | None = None
+    control_of: str | None = None
 
     def tries(self) -> list[tuple[str, ...]]:
-        """The settings of every try."""
+        """The settings of every try; none of a control."""
+        if self.control_of is not None:
+            return []
         return [(f"{RATE}={rate}", self.own(value)) for rate in RATES for value in self.values]
+
+    def carried(self, settings: Sequence[str]) -> tuple[str, ...]:
+        """Of a control: its settings, from those that were chosen for the method that it is a control of."""
+        method = METHODS[self.control_of or ""]
+        place = [method.own(value) for value in method.values].index(settings[1])
+        return (settings[0], self.own(self.values[place]))
 
     def own(self, value: float) -> str:
         """The setting of the method's own option."""
@@ -78,6 +89,10 @@ def _hier(base: str, what: str, *settings: str, scale: float = 1.0) -> Method:
     return Method(f"{base} + {what}", settings, "hier.weight={}", weights, base)
 
 
+def _control(of: str, what: str, *settings: str, scale: float = 1.0) -> Method:
+    return replace(_hier(PA, what, *settings, scale=scale), control_of=of)
+
+
 def _methods() -> list[Method]:
     official, default = "hier.mode=official", "hier.mode=default"
     spherical, euclidean = "hier.geometry=spherical", "hier.geometry=euclidean"
@@ -88,11 +103,11 @@ def _methods() -> list[Method]:
         _hier(PA, "HIER (official)", official),
         _hier(PA, "HIER (paper)", "hier.mode=paper"),
         _hier(PA, "HIER (default)", default),
-        _hier(PA, "HIER (official, frozen random proxies)", official, "optim.hier_proxy_lr_mult=0"),
-        _hier(PA, "HIER_sph (official)", official, spherical),
-        _hier(PA, "HIER_sph (default)", default, spherical, scale=on_sphere),
-        _hier(PA, "HIER in flat space (default)", default, euclidean, scale=in_flat),
-        _hier(PA, "triplets of HIER (default)", default, "hier.sample_loss=triplet"),
+        _control(OFFICIAL, "HIER (official, frozen random proxies)", official, "optim.hier_proxy_lr_mult=0"),
+        _control(OFFICIAL, "HIER_sph (official)", official, spherical),
+        _control(DEFAULT, "HIER_sph (default)", default, spherical, scale=on_sphere),
+        _control(DEFAULT, "HIER in flat space (default)", default, euclidean, scale=in_flat),
+        _control(DEFAULT, "triplets of HIER (default)", default, "hier.sample_loss=triplet"),
         _loss(MS, "MultiSimilarityLoss", '{"alpha": 2, "beta": {}, "base": 0.5}', (10, 50)),
         _hier(MS, "HIER (official)", official),
         _hier(MS, "HIER (default)", default),

@@ -148,6 +148,8 @@ def choices_table(choices: Mapping[str, Choice]) -> str:
     lines = []
     for title, method in METHODS.items():
         choice = choices[title]
+        if method.control_of is not None:
+            continue
         rate = choice.settings[0].removeprefix(f"{RATE}=")
         own = next(value for value in method.values if method.own(value) == choice.settings[1])
         figure = choice.tries.get(" ".join(choice.settings), {}).get(CHOSEN_BY, math.nan)
@@ -197,7 +199,9 @@ t intervals over seeds: what other starts would give on these classes, not what 
 HEADS = f"""Backbone, features, batches, steps and views are those of the recipe quickstart for every arm. Every method
 was tried in {len(RATES) * 2} ways: {len(RATES)} learning rates of the head, 2 values of an option of its own; the best
 mean {CHOSEN_BY} on the validation classes was taken (seeds of the tries: {", ".join(map(str, SEEDS))}). A regularised
-method takes the option of its metric loss from what was chosen for the loss alone. The two temperatures of spherical
+method takes the option of its metric loss from what was chosen for the loss alone. Controls (frozen proxies, the
+sphere, flat space, triplets) take everything from the method that they differ from in one thing, the weight in other
+geometries scaled as distances are. The two temperatures of spherical
 Hyp are those at which its logits are as steep as the hyperbolic ones for embeddings at a right angle. All embeddings
 lie at the clip radius, where the order of hyperbolic distances is that of cosines."""
 

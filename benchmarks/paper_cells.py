@@ -46,7 +46,7 @@ DIMENSIONS = (32, 64, 128, 256, 384)
 AXES: Mapping[str, tuple[str, tuple[float, ...]]] = MappingProxyType(
     {
         "K": ("hier.k", (5, 10, 20, 40)),
-        "|P|": ("hier.num_proxies", (128, 256, 512, 1024)),
+        "proxies": ("hier.num_proxies", (128, 256, 512, 1024)),
         "lambda": ("hier.weight", (0, 0.1, 0.5, 1, 2)),
         "delta": ("hier.margin", (0.05, 0.1, 0.2, 0.5)),
     }

@@ -42,14 +42,21 @@ def choose(titles: Sequence[str], ledger: Path, overrides: Sequence[str], progre
     Raises:
         HyperdmlError: see `compare`.
     """
-    wanted = {base for title in titles if (base := METHODS[title].base) is not None} | set(titles)
+    wanted = set(titles)
+    wanted |= {of for title in titles if (of := METHODS[title].control_of) is not None}
+    wanted |= {base for title in wanted if (base := METHODS[title].base) is not None}
     found: dict[str, Choice] = {}
     for stage in (True, False):
         part = [title for title in METHODS if title in wanted and (METHODS[title].base is None) == stage]
+        part = [title for title in part if METHODS[title].control_of is None]
         if part:
             arms = [arm for title in part for arm in _tries(title, found, overrides)]
             made = train_arms(arms, SEEDS, ledger, validation_figures, progress)
             found |= {title: _best(title, made) for title in part}
+    for title in METHODS:
+        of = METHODS[title].control_of
+        if title in wanted and of is not None:
+            found[title] = Choice(METHODS[title].carried(found[of].settings))
     return {title: found[title] for title in METHODS if title in found}
 
 
@@ -104,6 +111,9 @@ def load_choices(path: Path = CHOICES) -> dict[str, Choice]:
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise DataError(f"{path} is damaged: {error}") from None
     for title, method in METHODS.items():
-        if title not in found or found[title].settings not in method.tries():
+        allowed = method.tries()
+        if method.control_of in found:
+            allowed = [method.carried(found[method.control_of].settings)]
+        if title not in found or found[title].settings not in allowed:
             raise DataError(f"{path} has no choice for {title!r} among its tries: make it anew with --choose")
     return found

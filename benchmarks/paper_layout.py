@@ -155,7 +155,10 @@ def figure_section(name: str, rows: Rows, ours: Ours, picture: str) -> str:
         for curve, runs in rows.items()
     }
     if figure.prose:
-        parts.append(said_table(figure.prose, *(statements(f"figure {name}", cells) for cells in (theirs, mine))))
+        # no verdict on the text: most of its points have no printed figure
+        counts = [statements(f"figure {name}", cells) for cells in (theirs, mine)]
+        lines = [[key, said, *(str(count.get(key, "-")) for count in counts)] for key, said in figure.prose.items()]
+        parts.append(markdown_table(["", "the paper's text", "points that tables print", "ours"], lines))
     parts.append(figure.remark)
     if picture:
         parts.append(f"![R@1 along each curve]({picture})")

@@ -24,12 +24,13 @@ def embed_images(
     """Embed all images of a folder into one file, which eval, index and search read.
 
     Images in FOLDER/CLASS/IMAGE get the class as their label. What is done is kept beside the file until it is
-    complete: the same command goes on after an interruption, to the same points.
+    complete: the same command goes on after an interruption, to the same points. Of an image the model sees what it saw
+    when its training was scored.
 
     hyperdml embed runs/quickstart PHOTOS -o photos.safetensors
 
     Args:
-        model: run folder or model folder.
+        model: run folder or model folder, or user/name on the Hugging Face hub.
         images: folder of images, searched with all its sub-folders.
         out: file to write, ending in .safetensors.
         reading: how images are read.

@@ -46,7 +46,7 @@ def evaluate(
 
     Args:
         source: run, file of embeddings, or model; the control of a run is a run too, for example
-            runs/quickstart/controls/metric.
+            runs/quickstart/controls/metric. With --data, also user/name on the Hugging Face hub.
         data: images as FOLDER/CLASS/IMAGE, or a file of embeddings; by default the test part stored with the run.
         gallery: the same, to search in.
         metric: distance that ranks: hyperbolic (the curvature is stored with the embeddings), cosine, or euclidean on
@@ -100,8 +100,8 @@ def _sets(
     if data is None and not is_embeddings(source):
         if source.exists():
             raise ConfigError(f"{model_of(source)} is a model: name the images that it is to be scored on with --data")
-        raise DataError(f"{source}: no such run, model or file of embeddings")
-    model = None if data is None else source
+        raise DataError(f"{source}: no such run, model or file of embeddings here (the hub is asked with --data only)")
+    model = None if data is None else model_of(source)
     queries = embeddings_of(source if data is None else data, model, reading)
     asked = queries.search_sets()
     if gallery is None:

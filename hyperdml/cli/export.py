@@ -30,7 +30,7 @@ def export(
     hyperdml export runs/quickstart --onnx quickstart.onnx --normalise
 
     Args:
-        model: run folder or model folder.
+        model: run folder or model folder, or user/name on the Hugging Face hub.
         onnx: ONNX file to write, ending in .onnx.
         torch_export: file of torch.export to write, ending in .pt2.
         normalise: put the normalisation of the pixels into the file, which then takes RGB values in [0, 1].

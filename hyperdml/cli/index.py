@@ -43,7 +43,7 @@ def build_index(
     Args:
         source: file of embeddings, run, folder of images, or (with --export) an index.
         out: folder of the index to write; must be new or empty, unless --add is given.
-        model: run or model that embeds the images; only for a folder of images.
+        model: run or model that embeds the images, or user/name on the Hugging Face hub; only for a folder of images.
         add: add to the index in --out.
         approximate: search an inverted file instead of everything: faster for a million items, and misses about one
             neighbour in a hundred.

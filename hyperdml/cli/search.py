@@ -48,7 +48,7 @@ def search(
         index: folder that `hyperdml index` wrote.
         query: image, folder of images, run, or file of embeddings.
         k: results per query; by default 10, or as many as there are.
-        model: run or model that made the index, if it is no longer where it was.
+        model: run or model that made the index, if it is no longer where it was; or user/name on the Hugging Face hub.
         images: folder of the indexed images, if it is no longer where it was.
         html: page to write, with the images of queries and results.
         reading: how images are read.
@@ -107,7 +107,8 @@ def _queries(found: HyperbolicIndex, index: Path, query: Path, model: Path | Non
             if not model.is_dir():
                 raise ConfigError(f"the model of {index} is no longer in {model}; say where it is with --model")
         if model is not None:  # before the images are embedded, which can take hours
-            _same_model(found, index, model_hash(model_of(model)))
+            model = model_of(model)
+            _same_model(found, index, model_hash(model))
     if reading.size is None and isinstance(size := found.info.get("image_size"), int):
         reading = replace(reading, size=size)
     items = embeddings_of(query, model, reading)

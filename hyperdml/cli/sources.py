@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 class Reading:
     """How images are read and embedded.
 
+    Which part of an image is looked at is known to the model: what evaluation in its training looked at.
+
     Attributes:
-        size: side in pixels to which images are brought; by default what the model was trained on.
+        size: side in pixels to which that part is brought; by default what the model was trained on.
         batch_size: images per batch.
         device: cpu, cuda, cuda:1, mps, or auto.
         broken: what to do with images that cannot be read: error ends with the list of them, skip leaves them out and
@@ -40,13 +42,15 @@ class Reading:
 
 
 def model_of(path: Path) -> Path:
-    """The folder of the embedding model that a path means: itself, or `model/` of a run.
+    """The folder of the embedding model that a path means: itself, `model/` of a run, or "user/name" on the hub.
 
     Raises:
-        DataError: neither is a model.
+        DataError: none of them is a model.
         ConfigError: it is a classifier, which has no embeddings to search with.
+        EnvironmentProblem: there is nothing of this name here, and the hub cannot be reached.
     """
-    for folder in (path, path / "model"):
+    found = path if path.exists() else _of_hub(path)
+    for folder in (found, found / "model"):
         if (folder / "model.safetensors").is_file():
             if (folder / "taxonomy.json").is_file():  # which classifiers alone have beside them
                 raise ConfigError(
@@ -56,6 +60,16 @@ def model_of(path: Path) -> Path:
                 )
             return folder
     raise DataError(f"{path} is neither a model nor a run: there is no model.safetensors in it or in its model/")
+
+
+def _of_hub(path: Path) -> Path:
+    """The folder of a model of the hub; the path itself, if it is no name of one."""
+    from hyperdml.models.embedding_model import pretrained_folder
+
+    try:
+        return pretrained_folder(path.as_posix())
+    except DataError as error:
+        raise DataError(f"there is no folder {path}, and as the name of a model on the hub: {error}") from error
 
 
 def is_embeddings(path: Path) -> bool:
@@ -69,7 +83,7 @@ def embed(model: Path, images: Path, reading: Reading, parts: Path | None = None
     """Embed images with a progress bar on standard error, and list those there that could not be read.
 
     Args:
-        model: model or run.
+        model: model or run, or a model of the hub.
         images: folder of images, or one image.
         reading: how.
         parts: folder for what is done so far; None keeps nothing.
@@ -77,7 +91,7 @@ def embed(model: Path, images: Path, reading: Reading, parts: Path | None = None
     Raises:
         ConfigError: the device does not exist here, or a number is out of range.
         DataError: see `embed_folder`.
-        EnvironmentProblem: the memory is too small.
+        EnvironmentProblem: the memory is too small; see `model_of`.
     """
     import torch
 
@@ -116,12 +130,13 @@ def embeddings_of(source: Path, model: Path | None, reading: Reading) -> Embeddi
 
     Args:
         source: file of embeddings, run, folder of images, or one image.
-        model: model or run, needed by images only.
+        model: model or run, or a model of the hub; needed by images only.
         reading: how images are read.
 
     Raises:
         ConfigError: images without a model, or a model beside embeddings that are not its own.
         DataError: files are missing or damaged.
+        EnvironmentProblem: see `model_of`.
     """
     from hyperdml.data import EmbeddingSet
     from hyperdml.models import model_hash

@@ -14,6 +14,10 @@ _ACROSS, _DOWN = 2 * _ATTEMPTS, 2 * _ATTEMPTS + 1
 def evaluation_boxes(config: CropConfig, sizes: np.ndarray) -> np.ndarray:
     """The middle squares that evaluation looks at.
 
+    With 7/8 kept and resized to 224 it is what the usual resizing of the shorter side to 256 and cutting 224 out of the
+    middle shows. Two things differ: edges are whole pixels of the image here and of the resized image there, so that
+    the middles may lie up to a pixel apart, and the kernel sees nothing beyond the square.
+
     Args:
         config: settings.
         sizes: (B, 2) int64 widths and heights.
@@ -27,6 +31,8 @@ def evaluation_boxes(config: CropConfig, sizes: np.ndarray) -> np.ndarray:
 
 def training_boxes(config: CropConfig, sizes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """The boxes that training looks at.
+
+    Those of kind "resized" have the distribution of torchvision's RandomResizedCrop.
 
     Args:
         config: settings.

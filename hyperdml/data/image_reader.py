@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-import warnings
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +18,7 @@ from hyperdml.data.image_files import UnreadableImage
 from hyperdml.data.labelled_images import LabelledImages
 from hyperdml.data.resample import resample_one
 from hyperdml.data.views import CropConfig, mirrored
+from hyperdml.data.worker_processes import on_our_terms, outlive_signals, tells_of_a_death
 from hyperdml.errors import EnvironmentProblem
 
 _SHRINKS = (8, 4, 2, 1)
@@ -59,7 +54,7 @@ class ImageReader:
 
     def __init__(self, data: LabelledImages, crop: CropConfig, size: int, workers: int, pinned: bool) -> None:
         self._order = _Order()
-        with _on_our_terms():
+        with on_our_terms():
             self._loader = DataLoader(
                 _Reader(data, crop, size),
                 batch_size=None,
@@ -68,7 +63,7 @@ class ImageReader:
                 collate_fn=_unchanged,
                 pin_memory=pinned,
                 persistent_workers=workers > 0,
-                worker_init_fn=_outlive_signals,
+                worker_init_fn=outlive_signals,
                 generator=torch.Generator(),  # else the loader draws from the generator that dropout draws from
             )
         # The garbage collector takes the loader's queues before it asks the loader to end its workers, which then wait
@@ -87,7 +82,7 @@ class ImageReader:
             RuntimeError: these are gone on with after others were begun: the workers read for one caller.
         """
         ahead = self._order.begin(wanted)
-        with _on_our_terms():
+        with on_our_terms():
             found = iter(self._loader)
         self._found[:] = [found]
         while True:
@@ -96,7 +91,7 @@ class ImageReader:
             except StopIteration:
                 return
             except (RuntimeError, OSError, EOFError) as error:
-                if not self._loader.num_workers or not _tells_of_a_death(error):
+                if not self._loader.num_workers or not tells_of_a_death(error):
                     raise
                 reason = " ".join(str(error).split()) or type(error).__name__
                 raise EnvironmentProblem(
@@ -168,50 +163,5 @@ class _Reader(Dataset[_Read]):
         return resample_one(pixels, box, self._size, self._crop.interpolation)
 
 
-@contextmanager
-def _on_our_terms() -> Iterator[None]:
-    """Keep torch's loader from two of its habits.
-
-    It sets a handler that raises wherever the program is when a worker dies, in the middle of a step or of a
-    checkpoint; it looks after its workers while it waits for them too, every five seconds. And it warns where there are
-    fewer processors than workers, whose number was somebody's choice.
-    """
-    ours = hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGCHLD) if ours else None
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
-            yield
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGCHLD, before)
-
-
-def _tells_of_a_death(error: Exception) -> bool:
-    """Whether the loader, not the data, failed: it says so, or found a worker gone while it fetched a batch from it."""
-    if isinstance(error, RuntimeError):
-        return str(error).startswith("DataLoader worker")
-    return not str(error).startswith("Caught")  # so begin errors that workers hand over
-
-
 def _unchanged(found: Any) -> Any:
     return found
-
-
-def _outlive_signals(worker: int) -> None:
-    """Leave interrupts to the training process, which finishes its step with what the workers read and ends them.
-
-    Ctrl-C and most schedulers signal every process of a job.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "sigwaitinfo"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_end_when_told, daemon=True).start()
-
-
-def _end_when_told() -> None:
-    """End when the process that started this one says so; it does where a worker does not answer."""
-    starter = parent_process()
-    while starter is not None and signal.sigwaitinfo({signal.SIGTERM}).si_pid != starter.pid:
-        pass
-    os._exit(0)

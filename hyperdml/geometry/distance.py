@@ -23,8 +23,8 @@ def pairwise_distance(x: Tensor, y: Tensor, c: Curvature) -> Tensor:
     ``s_ij = [-2 a_i x_i, a_i |x_i|^2, a_i] . [b_j y_j, b_j, b_j |y_j|^2]`` with ``a = c / (1 - c|x|^2)`` and
     ``b = 1 / (1 - c|y|^2)``; no N x M x d tensor exists. The backward is two products, written by hand. Coincident
     points have distance 0 and gradient 0. Points at or beyond the rim count as lying at the margin that
-    `project` keeps, so values and gradients are always finite. Autocast is off inside; devices without float64
-    take the same formula over direct differences.
+    `project` keeps, so values and gradients are always finite; where a coordinate is not, distances are NaN. Autocast
+    is off inside; devices without float64 take the same formula over direct differences.
 
     Args:
         x: (N, d) points of the ball.
@@ -54,6 +54,7 @@ def pairwise_distance(x: Tensor, y: Tensor, c: Curvature) -> Tensor:
         with torch.no_grad():
             # Rounding of s for a pair that coincides, where a = c b and |x| = |y|: below it s carries no information.
             floor = (16 * torch.finfo(torch.float64).eps / c) * a**2 * x2
+            floor = torch.where(floor.isfinite(), floor, torch.nan)  # nothing is below: what is no point is to be seen
         distances: Tensor
         if isinstance(c, Tensor):
             distances = _ArsinhProduct.apply(left, right, floor, 2.0, out_dtype) / root(c)
@@ -71,7 +72,7 @@ def distance(x: Tensor, y: Tensor, c: Curvature) -> Tensor:
         c: curvature magnitude.
 
     Returns:
-        (...) distances; 0 with gradient 0 where the points coincide.
+        (...) distances; 0 with gradient 0 where the points coincide, NaN where a coordinate is not finite.
     """
     x, y = upcast(x), upcast(y)
     diff = x - y
@@ -92,7 +93,7 @@ def _ratio(gap2: Tensor, x2: Tensor, y2: Tensor, c: float | Tensor) -> Tensor:
 
 def _arsinh_root(s: Tensor, c: float | Tensor) -> Tensor:
     """(2 / sqrt(c)) arsinh(sqrt(s)), with gradient 0 instead of infinity at s = 0."""
-    apart = s > 0
+    apart = s != 0  # NaN among them, which is to be seen
     s = torch.where(apart, s, 1.0)
     value = torch.log1p(s.sqrt() + s / (1 + (1 + s).sqrt())) * (2 / root(c))
     return torch.where(apart, value, 0.0)

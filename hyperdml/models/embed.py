@@ -16,8 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hyperdml.data import to_input
-from hyperdml.data.image_files import Broken, UnreadableImage, name_broken, printable, read_image
+from hyperdml.data.image_files import Broken, UnreadableImage, name_broken, printable
+from hyperdml.data.image_reader import Views, _Reader
+from hyperdml.data.labelled_images import FileImages
+from hyperdml.data.views import finished
 from hyperdml.errors import ConfigError, DataError
 from hyperdml.models.embed_shards import Part, file_state, join_parts, open_shards
 from hyperdml.models.embedding_model import EmbeddingModel
@@ -26,7 +28,7 @@ from hyperdml.models.weights import own_tensors
 _AHEAD = 3  # batches of pixels that wait for the model at most
 _WHITE = 255
 
-_Read = tuple[np.ndarray | UnreadableImage, tuple[int, int]]
+_Read = tuple[Tensor | UnreadableImage, tuple[int, int]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +61,8 @@ def embed_images(
 ) -> Embedded:
     """Embed image files with a model, on the model's device, in evaluation mode and without autocast.
 
+    Of an image the model gets what evaluation in training gets (`EmbeddingModel.crop`), made by the same code.
+
     Batch i always holds the images i * batch_size and following, less those that are left out. So an embedding that
     was interrupted and taken up again has the bits of one that was not, on the same machine with as many threads;
     under another `batch_size` a point moves by the rounding of float32 sums (relatively 1e-6 or so; 1e-3 on GPUs that
@@ -82,7 +86,7 @@ def embed_images(
     Raises:
         ValueError: no paths, a number below 1, or an unknown policy.
         ConfigError: the backbone takes another size only; the parts in `resume` are of another model, list of images,
-            size, batch size or kind of device; or another process works there.
+            size, crop, batch size or kind of device; or another process works there.
         DataError: images cannot be read (policy "error", or all of them); a file changed since its point was written
             to `resume`; a part is damaged; the model gives points that are not finite.
         OSError: the disk does not take a part.
@@ -127,14 +131,15 @@ def _check(
         raise ConfigError(f"size is {size}, but {model.config.backbone} takes {model.fixed_size} only")
 
 
-def _job(model: EmbeddingModel, size: int, batch_size: int) -> dict[str, str | int]:
+def _job(model: EmbeddingModel, size: int, batch_size: int) -> dict[str, str | int | float]:
     """Everything but the images that decides about the bits of a point."""
     from safetensors.torch import save
 
     digest = hashlib.sha256(json.dumps(asdict(model.config)).encode())
     digest.update(save(own_tensors(model)))
     device = next(model.parameters()).device.type
-    return {"model": digest.hexdigest(), "size": size, "batch_size": batch_size, "device": device}
+    seen = {"size": size, "centre": model.crop.kept, "interpolation": model.crop.interpolation}
+    return {"model": digest.hexdigest(), **seen, "batch_size": batch_size, "device": device}
 
 
 @contextmanager
@@ -155,10 +160,13 @@ def _batches(
     pool = ThreadPoolExecutor(workers, thread_name_prefix="read-image")
     waiting: deque[tuple[int, list[Future[_Read]]]] = deque()
     starts = iter(range(done, len(paths), batch_size))
+    files = FileImages(Path(), tuple(map(str, paths)), np.zeros(len(paths), np.int64))
+    reader = _Reader(files, model.crop, size)
     try:
         while True:
             while len(waiting) < _AHEAD and (start := next(starts, None)) is not None:
-                waiting.append((start, [pool.submit(_read, path, size) for path in paths[start : start + batch_size]]))
+                rows = range(start, min(start + batch_size, len(paths)))
+                waiting.append((start, [pool.submit(_read, reader, row, paths[row]) for row in rows]))
             if not waiting:
                 return
             start, futures = waiting.popleft()
@@ -171,12 +179,10 @@ def _batches(
         pool.shutdown(cancel_futures=True)
 
 
-def _read(path: Path, size: int) -> _Read:
+def _read(reader: _Reader, row: int, path: Path) -> _Read:
     state = file_state(path)
-    try:
-        return read_image(path, size), state
-    except UnreadableImage as error:
-        return error, state
+    found = reader[Views(np.array([row]), None)]
+    return (found[0] if isinstance(found, Tensor) else UnreadableImage(path, found[1])), state
 
 
 def _stopped(broken: list[UnreadableImage], start: int, found: list[_Read], paths: Sequence[Path]) -> DataError:
@@ -194,7 +200,7 @@ def _embed(
     model: EmbeddingModel, paths: Sequence[Path], start: int, found: list[_Read], size: int, broken: Broken
 ) -> Part:
     bad = [(start + i, image.reason) for i, (image, _) in enumerate(found) if isinstance(image, UnreadableImage)]
-    white = np.full((size, size, 3), _WHITE, np.uint8)
+    white = torch.full((size, size, 3), _WHITE, dtype=torch.uint8)
     pixels = [white if isinstance(image, UnreadableImage) else image for image, _ in found]
     kept = np.ones(len(found), bool)
     if broken == "skip":
@@ -202,7 +208,7 @@ def _embed(
     rows = torch.from_numpy(start + np.flatnonzero(kept))
     points = torch.empty(0, model.config.head.embedding_size)
     if kept.any():
-        points = _points(model, torch.from_numpy(np.stack([pixels[i] for i in np.flatnonzero(kept)])), size)
+        points = _points(model, torch.stack([pixels[i] for i in np.flatnonzero(kept)]))
         finite = points.isfinite().all(1)
         if not finite.all():
             name = printable(paths[int(rows[~finite][0])])
@@ -212,8 +218,10 @@ def _embed(
     return Part(start, start + len(found), points, rows, torch.tensor(replaced, dtype=torch.int64), tuple(bad), states)
 
 
-def _points(model: EmbeddingModel, images: Tensor, size: int) -> Tensor:
+def _points(model: EmbeddingModel, images: Tensor) -> Tensor:
+    """(N, d) points of (N, S, S, 3) bytes."""
     device = next(model.parameters()).device
     with torch.inference_mode(), torch.autocast(device.type, enabled=False):
-        points: Tensor = model(to_input(images.to(device), size, model.mean, model.std)).float().cpu()
+        pixels = images.to(device).permute(0, 3, 1, 2).float() / 255
+        points: Tensor = model(finished(pixels, model.crop, None, model.mean, model.std)).float().cpu()
     return points.clone()  # outside, so that the result takes part in autograd like any tensor

@@ -70,7 +70,7 @@ def file_state(path: Path) -> tuple[int, int]:
 
 @contextmanager
 def open_shards(
-    folder: Path, job: Mapping[str, str | int], paths: Sequence[Path], broken: Broken
+    folder: Path, job: Mapping[str, str | int | float], paths: Sequence[Path], broken: Broken
 ) -> Iterator[EmbedShards]:
     """The shards in a folder, for this process alone; what is not yet written is written at the end, come what may.
 
@@ -125,7 +125,9 @@ class EmbedShards:
         parts: what the folder held at the start, in order.
     """
 
-    def __init__(self, folder: Path, job: Mapping[str, str | int], paths: Sequence[Path], broken: Broken) -> None:
+    def __init__(
+        self, folder: Path, job: Mapping[str, str | int | float], paths: Sequence[Path], broken: Broken
+    ) -> None:
         self._folder, self._broken = folder, broken
         names = hashlib.sha256(b"\0".join(os.fsencode(path) for path in paths)).hexdigest()
         self._job = {**job, "images": len(paths), "paths": names}
@@ -238,7 +240,7 @@ def _is_ours(path: Path) -> bool:
     return path.name in (_STATE, _LOCK) or path.match(_SHARDS) or path.match(".*.part")
 
 
-def _change(key: str, before: str | int | None, now: str | int | None) -> str:
+def _change(key: str, before: str | float | None, now: str | float | None) -> str:
     if before == now:
         return ""
     return f"{key} changed" if key in ("model", "paths") else f"{key} was {before}, is {now}"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
 from torch import Tensor, nn
 
+from hyperdml.data.views import CropConfig
 from hyperdml.errors import DataError
 from hyperdml.files import write_atomic
 from hyperdml.models.backbone import feature_width, pixel_statistics
@@ -24,6 +27,8 @@ from hyperdml.models.weights import check_digest, load_own, read_tensors, write_
 
 _FORMAT = "hyperdml.EmbeddingModel/1"
 _CONFIG, _WEIGHTS, _CARD = "config.json", "model.safetensors", "README.md"
+_SETTINGS = "config_sha256"
+_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 class EmbeddingModel(nn.Module):
@@ -43,6 +48,8 @@ class EmbeddingModel(nn.Module):
         mean, std: pixel statistics that the backbone expects of RGB values in [0, 1], from timm.
         fixed_size: the only side in pixels that the backbone takes, or None if it takes any.
         image_size: side in pixels of the images that the model is trained on, or None. Stored with the weights.
+        crop: what it is to see of an image: `kept` and `interpolation` of the evaluation that scored it, which are
+            stored with the weights. The whole middle square, bicubic, unless training or somebody else says otherwise.
 
     Raises:
         ConfigError: see `embedding_backbone` and `freeze`.
@@ -58,6 +65,7 @@ class EmbeddingModel(nn.Module):
         size = published["input_size"][-1] if image_size is None else image_size
         self.fixed_size: int | None = size if published.get("fixed_input_size") else None
         self.image_size = image_size
+        self.crop = CropConfig("none")
         freeze(self.backbone, self.config.backbone, config.freeze, config.freeze_bn)
         self.train()
 
@@ -76,7 +84,8 @@ class EmbeddingModel(nn.Module):
     def save_pretrained(self, folder: Path | str, card: str | None = None) -> None:
         """Write weights, settings and model card into a folder: `model.safetensors`, `config.json` and `README.md`.
 
-        The settings hold the curvature, and the SHA-256 of the weights.
+        The settings hold the curvature, what is seen of an image, and the SHA-256 of the weights; the weights hold the
+        SHA-256 of the settings.
 
         Args:
             folder: created if missing.
@@ -84,8 +93,9 @@ class EmbeddingModel(nn.Module):
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        digest = write_own(self, folder / _WEIGHTS)
-        config = {"format": _FORMAT, "model": asdict(self.config), "image_size": self.image_size, "sha256": digest}
+        crop = {"centre": self.crop.kept, "interpolation": self.crop.interpolation}
+        config = {"format": _FORMAT, "model": asdict(self.config), "image_size": self.image_size, "crop": crop}
+        config["sha256"] = write_own(self, folder / _WEIGHTS, {_SETTINGS: _digest(config)})
         write_atomic(folder / _CONFIG, json.dumps(config, indent=2).encode() + b"\n")
         write_atomic(folder / _CARD, (card or model_card(self)).encode())
 
@@ -118,26 +128,49 @@ class EmbeddingModel(nn.Module):
             The model, in evaluation mode.
 
         Raises:
-            DataError: a file is missing, damaged, or does not belong to the configuration; or the hub has no such
-                model.
+            DataError: a file is missing, damaged or changed, or does not belong to the configuration; or the hub has no
+                such model.
             EnvironmentProblem: the hub cannot be reached.
         """
-        folder = Path(source)
-        if isinstance(source, str) and not folder.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", source):
-            folder = hub_model(source, revision)
+        folder = source if isinstance(source, Path) else pretrained_folder(source, revision)
         try:
             record = json.loads((folder / _CONFIG).read_text())
             stored, image_size = record["model"], record["image_size"]
             stored = {**stored, "head": HeadConfig(**stored["head"]), "freeze": tuple(stored.get("freeze", ()))}
             config = ModelConfig(**stored)
+            crop = CropConfig("none", **record.get("crop", {}))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"cannot read the model configuration {folder / _CONFIG}: {error}") from error
-        tensors, _ = read_tensors(folder / _WEIGHTS)
+        tensors, metadata = read_tensors(folder / _WEIGHTS)
         check_digest(folder / _WEIGHTS, record.get("sha256"))
         try:
             model = cls(replace(config, weights="none"), image_size)
         except Exception as error:  # values of a type or size that timm does not expect raise nearly anything
             raise DataError(f"{folder / _CONFIG} describes no model: {error}") from error
-        model.config = replace(model.config, weights=config.weights)
+        model.config, model.crop = replace(model.config, weights=config.weights), crop
         load_own(model, tensors, folder / _WEIGHTS)
+        if metadata.get(_SETTINGS) not in (None, _digest(record)):  # None: saved before it was kept
+            raise DataError(
+                f"{folder / _CONFIG} was damaged or changed after it was written: its SHA-256 is not that in {_WEIGHTS}"
+            )
         return model.eval()
+
+
+def pretrained_folder(source: str, revision: str | None = None) -> Path:
+    """Where a model is: the folder `source`; or, if it is "user/name" and nothing here, that of the hub's model.
+
+    Args:
+        source: a path, or a name on the Hugging Face hub.
+        revision: on the hub: branch, tag or commit.
+
+    Raises:
+        DataError, EnvironmentProblem: see `hub_model`.
+    """
+    folder = Path(source)
+    return hub_model(source, revision) if not folder.exists() and _HUB_NAME.fullmatch(source) else folder
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    """SHA-256 of what `config.json` says, that of the weights left out."""
+    settings = {key: value for key, value in record.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

@@ -62,7 +62,8 @@ def export_model(
 
     The file has the input ``images``, (N, 3, S, S) float32 with any N, and the output ``points``, (N, d) float32. It
     also says what a reader of the points has to know, as JSON: the entry `hyperdml` of ONNX's metadata, the file
-    `hyperdml.json` in torch.export's archive, with curvature, image size, mean and deviation of the pixels.
+    `hyperdml.json` in torch.export's archive, with curvature, image size, the share of the shorter side that is looked at
+    (`centre`), how it is resized, mean and deviation of the pixels.
 
     Before it gets its name the file is read again, by onnxruntime or torch.export, and its points of random images are
     compared with those of the model on the CPU, in batches of `BATCH_SIZES` images.
@@ -87,6 +88,8 @@ def export_model(
     about = {
         "c": model.config.head.c,
         "image_size": size,
+        "centre": model.crop.kept,
+        "interpolation": model.crop.interpolation,
         "pixels": "RGB in [0, 1]" if normalise else "normalised",
         "mean": model.mean,
         "std": model.std,
@@ -179,5 +182,4 @@ def _write_torch(net: nn.Module, images: Tensor, file: Path, about: str) -> Call
 def _gap(own: Tensor, other: Tensor, c: float) -> Tensor:
     if own.shape != other.shape:
         raise ValueError(f"the file gives points of shape {tuple(other.shape)}, the model {tuple(own.shape)}")
-    # a distance takes points that are not numbers for one point
-    return torch.where(other.isfinite().all(1), distance(own.double(), other.double(), c), torch.nan)
+    return distance(own.double(), other.double(), c)

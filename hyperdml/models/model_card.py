@@ -91,8 +91,15 @@ def _what(model: EmbeddingModel) -> str:
         f"| embedding | {head.embedding_size} dimensions, head `{head.kind}` |\n"
         f"| curvature | -{head.c:g}: c = {head.c:g}, a ball of radius {head.c**-0.5:.4g} |\n"
         f"| clipping radius | {head.clip_r:g}: no point is further than {2 * head.clip_r:g} from the origin |\n"
+        f"| seen of an image | {_seen(model)} |\n"
         f"| pixels | RGB in [0, 1], less {_numbers(model.mean)}, divided by {_numbers(model.std)} |\n"
     )
+
+
+def _seen(model: EmbeddingModel) -> str:
+    kept = model.crop.kept
+    share = "the middle square" if kept == 1 else f"the middle square of {100 * kept:.4g} % of the shorter side"
+    return f"{share}, resized ({model.crop.interpolation}, antialiased)"
 
 
 def _use(model: EmbeddingModel) -> str:

@@ -37,6 +37,19 @@ def environment() -> dict[str, Any]:
     }
 
 
+def reading_processes(asked: int | None) -> int:
+    """Number of processes that read images for this one.
+
+    Args:
+        asked: `workers` of the configuration; None for the processors that this process and the others of its group
+            may use, shared out among them, at most 8. What is read is the same for any number.
+    """
+    if asked is not None:
+        return asked
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(8, there // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
 def resolve_device(name: str) -> torch.device:
     """The device of a run: "auto" is CUDA if there is one, else the CPU.
 

@@ -54,12 +54,22 @@ def proxy_tree(points: Tensor, proxies: Tensor, c: float) -> ProxyTree:
     Raises:
         ValueError: no points or no proxies, widths that differ, or numbers that are not finite.
     """
-    for name, x in (("points", points), ("proxies", proxies)):
-        if x.ndim != 2 or len(x) == 0 or x.shape[1] != points.shape[-1]:
-            raise ValueError(
-                f"expected (N, d) points and (P, d) proxies, got {tuple(points.shape)} and {tuple(proxies.shape)}"
-            )
+    check_points(points=points, proxies=proxies)
+    return ProxyTree(nearest_ancestors(proxies, proxies, c), nearest_proxy(points, proxies, c))
+
+
+def check_points(**sets: Tensor) -> None:
+    """Raise a ValueError unless every set is a matrix of finite numbers, not empty, and all have one width.
+
+    Args:
+        **sets: points by the name that errors call them by; the first decides about the width.
+    """
+    width = next(iter(sets.values())).shape[-1:]
+    for name, x in sets.items():
+        if x.ndim != 2 or len(x) == 0 or x.shape[1:] != width:
+            expected = " and ".join(f"({letter}, d) {kind}" for letter, kind in zip("NP", sets, strict=False))
+            got = " and ".join(str(tuple(x.shape)) for x in sets.values())
+            raise ValueError(f"expected {expected}, got {got}")
         finite = x.isfinite().all(1)
         if not finite.all():
             raise ValueError(f"{name} row {int((~finite).nonzero()[0])} is not finite")
-    return ProxyTree(nearest_ancestors(proxies, proxies, c), nearest_proxy(points, proxies, c))

@@ -1,7 +1,7 @@
 """One rank of the test of training in two processes: `two_ranks_training.py RANK RENDEZVOUS OUTPUT`.
 
-Rank 0 also trains alone with the joined batches before it joins the group. All is float64, so that sums in another order
-show no more than that: AdamW makes whole steps of what is nearly 0.
+Rank 0 also trains alone with the joined batches before it joins the group. All is float64, so that sums in another
+order show no more than that: AdamW makes whole steps of what is nearly 0.
 """
 
 import sys

@@ -113,6 +113,23 @@ def test_refuses_shapes_that_do_not_fit():
         pairwise_distance(torch.zeros(2, 3), torch.zeros(2, 4), 0.1)
 
 
+@pytest.mark.parametrize("number", [torch.nan, torch.inf])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_is_no_point_has_no_distance(number, dtype):
+    """A distance of 0 would hide that a training has diverged."""
+    x, y = (ball_points((n, 16), 4.6, 0.1, dtype) for n in (6, 5))
+    expected = pairwise_distance(x, y, 0.1)
+    x[2, 7] = number
+    rows = torch.arange(6) != 2
+    for function in (pairwise_distance, _direct, lambda a, b, c: distance(a[:, None], b[None], c)):
+        d = function(x, y, 0.1)
+        assert d[2].isnan().all()
+        torch.testing.assert_close(d[rows], expected[rows], rtol=1e-4, atol=1e-5)
+        assert function(y, x, 0.1)[:, 2].isnan().all()
+        assert function(x, x, 0.1)[2, 2].isnan()
+    assert distance(x, x.clone(), 0.1).isnan().tolist() == (~rows).tolist()
+
+
 def test_empty_sets():
     assert pairwise_distance(torch.zeros(0, 3), torch.zeros(2, 3), 0.1).shape == (0, 2)
 

@@ -71,15 +71,6 @@ def test_equals_all_pairs(tree):
     assert dendrogram_purity(*arrays(*tree)) == pytest.approx(float(by_pairs(*tree)), abs=1e-12)
 
 
-@settings(max_examples=30, deadline=None)
-@given(trees())
-def test_blocks_of_labels_change_nothing(tree):
-    whole = dendrogram_purity(*arrays(*tree))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hyperdml.metrics.trees.dendrogram._BLOCK", 1)
-        assert dendrogram_purity(*arrays(*tree)) == pytest.approx(whole, abs=1e-12)
-
-
 def test_a_tree_that_follows_the_labels_is_pure_and_a_star_has_the_shares():
     labels = np.repeat(np.arange(5), [2, 3, 4, 5, 6])
     assert dendrogram_purity(np.full(5, -1), labels, labels) == 1.0

@@ -7,20 +7,22 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
-from hyperdml.data import to_input
-from hyperdml.data.image_files import list_images, read_image
+from hyperdml.data import CropConfig, FileImages, ImageBatches
+from hyperdml.data.image_files import list_images
 from hyperdml.errors import ConfigError, DataError
 from hyperdml.models import EmbeddingModel, HeadConfig, ModelConfig, embed_shards
 from hyperdml.models.embed import embed_images
 from hyperdml.models.embed_shards import discard
 
 SIZE = 32
+LEVEL = 1e-3  # of a point, where pixels differ by a level
 HEAD = HeadConfig(kind="scaled", embedding_size=8, init_radius=1.2)
 
 
@@ -55,9 +57,22 @@ def damage(path):
 
 
 def by_hand(model, paths):
-    images = torch.from_numpy(np.stack([read_image(path, SIZE) for path in paths]))
+    """Whole middle squares by Pillow, whose bicubic kernel is ours but for a level or two."""
+    squares = [ImageOps.fit(Image.open(path).convert("RGB"), (SIZE, SIZE), Image.Resampling.BICUBIC) for path in paths]
+    pixels = torch.from_numpy(np.stack([np.asarray(square) for square in squares])).permute(0, 3, 1, 2) / 255
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (model.mean, model.std))
     with torch.no_grad():
-        return model(to_input(images, SIZE, model.mean, model.std))
+        return model((pixels - mean) / std)
+
+
+def as_in_training(model, paths, crop, batch_size):
+    """What evaluation in training makes of files."""
+    files = FileImages(Path(), tuple(map(str, paths)), np.zeros(len(paths), np.int64))
+    batches = ImageBatches(
+        files, crop, batch_size=batch_size, image_size=SIZE, mean=model.mean, std=model.std, train=False
+    )
+    with torch.no_grad():
+        return torch.cat([model(images) for images, _ in batches.epoch(0)])
 
 
 def stop_after(images):
@@ -76,7 +91,7 @@ def content(folder):
 @pytest.mark.parametrize("workers", [1, 3])
 def test_points_are_those_of_the_model_in_the_order_of_the_paths(model, paths, batch_size, workers):
     found = embed_images(model, paths, size=SIZE, batch_size=batch_size, workers=workers)
-    torch.testing.assert_close(found.points, by_hand(model, paths), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.points, by_hand(model, paths), rtol=0, atol=LEVEL)
     assert found.points.dtype == torch.float32
     assert not found.points.is_inference()
     assert found.rows.tolist() == list(range(23))
@@ -84,6 +99,53 @@ def test_points_are_those_of_the_model_in_the_order_of_the_paths(model, paths, b
     assert found.replaced.tolist() == []
     shifted = found.points.roll(1, 0)
     assert (shifted - by_hand(model, paths)).abs().max() > 0.01  # the comparison above can fail
+
+
+@pytest.fixture
+def cropping(model):
+    """Sets what the model looks at, until the end of a test."""
+    before = model.crop
+
+    def set_crop(crop):
+        model.crop = crop
+
+    yield set_crop
+    model.crop = before
+
+
+@pytest.mark.parametrize(
+    "crop",
+    [
+        CropConfig("resized"),
+        CropConfig("resized", centre=1.0, interpolation="bilinear"),
+        CropConfig("none", centre=0.4),
+        CropConfig("affine", interpolation="bilinear"),
+    ],
+)
+def test_an_image_is_seen_as_evaluation_in_training_saw_it(model, cropping, paths, tmp_path, crop):
+    rng = np.random.default_rng(1)
+    for i, size in enumerate([(300, 200), (200, 401), (33, 32)]):  # decoded at a quarter of its size; at half; whole
+        pixels = rng.integers(0, 255, (5, 7, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize(size).save(tmp_path / "images" / f"x{i}.jpg")
+    paths = list_images(tmp_path / "images")
+    whole = embed_images(model, paths, size=SIZE, batch_size=7)
+    cropping(crop)
+    found = embed_images(model, paths, size=SIZE, batch_size=7)
+    torch.testing.assert_close(found.points, as_in_training(model, paths, crop, 7), rtol=0, atol=1e-6)
+    # the whole square by the bicubic kernel is what the model looks at unless told otherwise
+    assert (found.points - whole.points).abs().max() > 1e-4
+
+
+def test_what_lies_outside_the_crop_does_not_matter(model, cropping, tmp_path):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (40, 60, 3), dtype=np.uint8)
+    Image.fromarray(pixels[10:30, 20:40]).save(tmp_path / "a.png")
+    Image.fromarray(pixels).save(tmp_path / "b.png")
+    inner, outer = ([tmp_path / name] for name in ("a.png", "b.png"))
+    expected = embed_images(model, inner, size=SIZE).points
+    assert (embed_images(model, outer, size=SIZE).points - expected).abs().max() > 0.01
+    cropping(CropConfig("none", centre=0.5))
+    assert torch.equal(embed_images(model, outer, size=SIZE).points, expected)
 
 
 def test_modes_autocast_and_device_do_not_matter(model, paths):
@@ -123,7 +185,7 @@ def test_skip_leaves_broken_images_out(model, paths):
     assert found.rows.tolist() == kept
     assert [path for path, _ in found.broken] == [paths[row] for row in (0, 7, 8, 22)]
     assert all("truncated" in reason for _, reason in found.broken)
-    torch.testing.assert_close(found.points, by_hand(model, [paths[row] for row in kept]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.points, by_hand(model, [paths[row] for row in kept]), rtol=0, atol=LEVEL)
 
 
 def test_a_whole_batch_that_is_broken(model, paths):
@@ -170,12 +232,14 @@ def test_few_batches_are_read_ahead_of_the_model(model, paths, monkeypatch):
     begun, lead = [], []
     lock = threading.Lock()
 
-    def read(path, size):
-        with lock:
-            begun.append(path)
-        return read_image(path, size)
+    read_one = FileImages.read
 
-    monkeypatch.setattr("hyperdml.models.embed.read_image", read)
+    def read(files, row, shrink):
+        with lock:
+            begun.append(row)
+        return read_one(files, row, shrink)
+
+    monkeypatch.setattr(FileImages, "read", read)
 
     def progress(done, total):
         time.sleep(0.02)  # so that readers could run far ahead
@@ -222,9 +286,10 @@ def test_taken_up_it_has_the_bits_of_an_uninterrupted_one(model, paths, tmp_path
 def test_what_is_done_is_not_read_again(model, paths, tmp_path, small_shards, monkeypatch):
     parts = tmp_path / "parts"
     embed_images(model, paths, size=SIZE, batch_size=4, resume=parts)
-    monkeypatch.setattr("hyperdml.models.embed.read_image", None)
+    monkeypatch.setattr(FileImages, "read", None)
+    monkeypatch.setattr(FileImages, "size", None)
     found = embed_images(model, paths, size=SIZE, batch_size=4, resume=parts)
-    torch.testing.assert_close(found.points, by_hand(model, paths), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.points, by_hand(model, paths), rtol=0, atol=LEVEL)
 
 
 KILLED = """
@@ -282,7 +347,7 @@ def begun(model, paths, folder, **settings):
     return folder
 
 
-def test_other_settings_are_refused_and_the_parts_stay(model, paths, tmp_path, small_shards):
+def test_other_settings_are_refused_and_the_parts_stay(model, cropping, paths, tmp_path, small_shards):
     parts = begun(model, paths, tmp_path / "parts")
     before = content(parts)
     other = EmbeddingModel(model.config)
@@ -295,6 +360,9 @@ def test_other_settings_are_refused_and_the_parts_stay(model, paths, tmp_path, s
     ):
         with pytest.raises(ConfigError, match=f"{message}.*remove .*parts to begin anew"):
             embed_images(*arguments, **{"size": SIZE, "batch_size": 4, **settings}, resume=parts)
+    cropping(CropConfig("resized", interpolation="bilinear"))
+    with pytest.raises(ConfigError, match=r"centre was 1\.0, is 0\.875, interpolation was bicubic, is bilinear; remove"):
+        embed_images(model, paths, size=SIZE, batch_size=4, resume=parts)
     assert content(parts) == before
 
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from hyperdml.data import CropConfig
 from hyperdml.errors import DataError
 from hyperdml.geometry import dist0, logmap0
-from hyperdml.models import EmbeddingHead, EmbeddingModel, HeadConfig, ModelConfig
+from hyperdml.models import EmbeddingHead, EmbeddingModel, HeadConfig, ModelConfig, model_hash
 
 
 def small(**head):
@@ -116,8 +117,54 @@ def test_models_saved_with_fewer_settings_load(tmp_path):
     record = json.loads((tmp_path / "config.json").read_text())
     for key in ("pooling", "freeze", "freeze_bn"):
         del record["model"][key]
+    del record["crop"], record["sha256"]
     (tmp_path / "config.json").write_text(json.dumps(record))
-    assert EmbeddingModel.from_pretrained(tmp_path).config == small()
+    save_file(load_file(tmp_path / "model.safetensors"), tmp_path / "model.safetensors")  # no hash of the settings
+    again = EmbeddingModel.from_pretrained(tmp_path)
+    assert again.config == small()
+    assert (again.crop.kept, again.crop.interpolation) == (1.0, "bicubic")
+
+
+@pytest.mark.parametrize(
+    ("crop", "kept"),
+    [
+        (CropConfig("resized", scale=(0.2, 1.0)), 0.875),
+        (CropConfig("padded", centre=0.9, interpolation="bilinear"), 0.9),
+        (CropConfig("affine", interpolation="bilinear"), 1.0),
+    ],
+)
+def test_what_evaluation_looks_at_comes_back(tmp_path, crop, kept):
+    model = EmbeddingModel(small(), 64)
+    model.crop = crop
+    model.save_pretrained(tmp_path / "a")
+    again = EmbeddingModel.from_pretrained(tmp_path / "a")
+    assert (again.crop.kept, again.crop.interpolation) == (kept, crop.interpolation)
+    again.save_pretrained(tmp_path / "b")
+    assert model_hash(tmp_path / "b") == model_hash(tmp_path / "a")
+    assert f"({crop.interpolation}, antialiased)" in (tmp_path / "a" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("crop", [{"centre": 0}, {"centre": "all"}, {"interpolation": "nearest"}, {"kind": "none"}, 1])
+def test_a_crop_that_is_none(tmp_path, crop):
+    EmbeddingModel(small()).save_pretrained(tmp_path)
+    record = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**record, "crop": crop}))
+    with pytest.raises(DataError, match=r"cannot read the model configuration .*config\.json: .*"):
+        EmbeddingModel.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [('"c": 0.1', '"c": 0.2'), ('"image_size": 64', '"image_size": 65'), ('"centre": 1.0', '"centre": 0.9')]
+)
+def test_a_changed_digit_in_the_settings(tmp_path, old, new):
+    EmbeddingModel(small(), 64).save_pretrained(tmp_path)
+    text = (tmp_path / "config.json").read_text()
+    assert text.count(old) == 1
+    (tmp_path / "config.json").write_text(text.replace(old, new))
+    with pytest.raises(DataError, match=r"config\.json was damaged or changed after it was written"):
+        EmbeddingModel.from_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(json.loads(text)))  # other blanks are no other settings
+    assert EmbeddingModel.from_pretrained(tmp_path).image_size == 64
 
 
 def test_frozen_settings_and_the_size_come_back(tmp_path):

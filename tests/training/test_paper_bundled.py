@@ -48,7 +48,12 @@ class Quiet:
     def end(self): ...
 
 
-CHOICES = {title: Choice(method.tries()[1], {}) for title, method in METHODS.items()}
+CHOICES = {title: Choice(method.tries()[1], {}) for title, method in METHODS.items() if method.control_of is None}
+CHOICES |= {
+    title: Choice(method.carried(CHOICES[method.control_of].settings))
+    for title, method in METHODS.items()
+    if method.control_of is not None
+}
 
 
 def arm_of(title, choices=CHOICES):
@@ -56,11 +61,23 @@ def arm_of(title, choices=CHOICES):
 
 
 def test_every_method_has_as_many_tries_and_no_two_are_the_same():
-    assert {len(set(method.tries())) for method in METHODS.values()} == {4}
+    assert {len(set(method.tries())) for method in METHODS.values() if method.control_of is None} == {4}
     assert len({digest(arm_of(title).config) for title in METHODS}) == len(METHODS)
     for title in (PA, DEFAULT, HYP):
         tries = [method_arm(title, CHOICES, settings, []).config for settings in METHODS[title].tries()]
         assert len({digest(config) for config in tries}) == 4
+
+
+def test_controls_take_everything_from_what_they_are_controls_of():
+    controls = {title: method for title, method in METHODS.items() if method.control_of is not None}
+    assert len(controls) == 5
+    for title, method in controls.items():
+        ours, theirs = arm_of(title).config, arm_of(method.control_of).config
+        assert (ours.optim.head_lr_mult, ours.metric_loss) == (theirs.optim.head_lr_mult, theirs.metric_loss)
+        spaces = (ours.hier.geometry, theirs.hier.geometry)
+        assert (ours.hier.weight == theirs.hier.weight) == (spaces[0] == spaces[1] or "official" in title)
+    with pytest.raises(ValueError, match="not in list"):
+        METHODS[next(iter(controls))].carried((f"{RATE}=10", "hier.weight=7"))
 
 
 def test_regularised_methods_take_their_metric_loss_as_it_was_chosen():

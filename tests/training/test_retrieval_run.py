@@ -13,6 +13,7 @@ from hyperdml.data import EmbeddingSet, load_splits
 from hyperdml.data.miniatures import make_cub, make_in_shop
 from hyperdml.errors import ConfigError, DataError, Interrupted
 from hyperdml.models import EmbeddingModel
+from hyperdml.training.environment import reading_processes
 from hyperdml.training.folder import create_run
 from hyperdml.training.retrieval.create_learner import create_learner
 from hyperdml.training.retrieval.report import table
@@ -32,6 +33,7 @@ def cub(tmp_path_factory):
 def config(root, **changes):
     values = {
         "checkpoint_every": 1000,
+        "workers": 0,
         "data": {"name": "cub", "root": str(root), "complete": False, "image_size": 32},
         "crop": {"kind": "resized", "scale": [0.2, 1.0]},
         "model": {"backbone": "test_efficientnet", "weights": "none", "head": {"embedding_size": 16}},
@@ -75,6 +77,13 @@ def test_resumed_in_the_middle_of_an_epoch_with_any_number_of_workers(cub, tmp_p
     resumed = train(settings, part, tmp_path / "cut", on_start=starts.append)
     assert starts == [4]
     assert same(state(whole.learner), state(resumed.learner))
+
+
+def test_images_are_read_by_as_many_processes_as_there_are_processors(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: range(32))
+    assert [reading_processes(asked) for asked in (None, 0, 20)] == [8, 0, 20]
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
+    assert reading_processes(None) == 4
 
 
 def test_last_and_best_epoch_are_told_apart(cub, tmp_path, monkeypatch):

@@ -74,6 +74,9 @@ class HierarchicalSampler:
         spare = there - taken
         before = np.cumsum(spare) - spare
         taken += np.clip(self._classes - taken.sum() - before, 0, spare)
-        used = np.flatnonzero(taken)
-        groups = [self._super.draw(rng, drawn[[k]], int(taken[k]), replace=False) for k in used]
+        groups = [
+            self._super.order[self._super.starts[group] + rng.choice(self._super.counts[group], count, replace=False)]
+            for group, count in zip(drawn, taken, strict=True)
+            if count
+        ]
         return self._members.draw(rng, np.concatenate(groups), self._per_class, self._replace)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+import math
+
+import numpy as np
 
 from hyperdml.metrics.labels import Labels, integers
-from hyperdml.metrics.trees.parent_array import children_first, leaf_counts, node_indices
-
-_BLOCK = 4_000_000  # counts of one block of labels, 32 MB in float64
+from hyperdml.metrics.trees.leaf_tree import LeafTree, leaf_tree
+from hyperdml.metrics.trees.meetings import Meetings, meetings
+from hyperdml.metrics.trees.parent_array import node_depths, node_indices
 
 
 def dendrogram_purity(parents: Labels, leaf_parents: Labels, labels: Labels) -> float:
     """Expected purity of the lowest common ancestor of two leaves of one label (Heller and Ghahramani, ICML 2005).
 
     ``DP = mean over pairs of leaves i < j of one label k of n_k(v) / n(v)`` with v the pair's lowest common ancestor,
-    n(v) the leaves below v and n_k(v) those of label k. Exact, without visiting pairs: the pairs of label k that have v
-    as their ancestor number ``C(n_k(v), 2) - sum_u C(n_k(u), 2)`` over the children u of v. O(M K) time for M nodes and
-    K labels.
+    n(v) the leaves below v and n_k(v) those of label k. Exact, without visiting pairs (see `meetings`): O(N log N) for
+    N leaves, whatever the number of labels and the height of the tree.
 
     Args:
         parents: (M,) integer index of every inner node's parent, -1 for the root, which is a node of its own besides
@@ -36,28 +36,21 @@ def dendrogram_purity(parents: Labels, leaf_parents: Labels, labels: Labels) -> 
         >>> dendrogram_purity([-1, -1], [0, 0, 1, 1], [7, 7, 7, 8])
         0.8333333333333334
     """
-    parent = node_indices(parents, "parents", None)
-    home = node_indices(leaf_parents, "leaf_parents", len(parent))
-    label = integers(labels, "labels")
+    parent = node_indices(parents, "parents", None).numpy()
+    home = node_indices(leaf_parents, "leaf_parents", len(parent)).numpy()
+    label = integers(labels, "labels").numpy()
     if label.shape != home.shape:
-        raise ValueError(f"labels must be one per leaf, ({len(home)},), got {tuple(label.shape)}")
-    _, label, sizes = label.unique(return_inverse=True, return_counts=True)
-    pairs = float(_pairs(sizes.double()).sum())
-    if pairs == 0:
+        raise ValueError(f"labels must be one per leaf, ({len(home)},), got {label.shape}")
+    node_depths(parents)  # a cycle is named by the caller's numbers
+    ids = np.unique(label, return_inverse=True)[1]
+    above = np.r_[home, parent]
+    if len(np.unique(ids)) == len(ids):
         raise ValueError("dendrogram purity is not defined: no two leaves share a label")
-    rounds = children_first(parent)
-    everything = leaf_counts(parent, home, rounds, torch.zeros_like(label), 1)[:, 0]
-    step = max(1, _BLOCK // (len(parent) + 1))
-    total = 0.0
-    for first in range(0, len(sizes), step):
-        inside = (label >= first) & (label < first + step)
-        columns = min(step, len(sizes) - first)
-        counts = leaf_counts(parent, home[inside], rounds, label[inside] - first, columns)
-        meeting = _pairs(counts)
-        meeting.index_add_(0, parent % len(counts), -_pairs(counts[:-1]))  # -1 is the last row, the root
-        total += float((meeting * counts / everything.clamp_min(1)[:, None]).sum())
-    return total / pairs
+    tree = leaf_tree(np.where(above < 0, -1, above + len(home)), len(home))
+    return purity(tree, meetings(tree, ids))
 
 
-def _pairs(counts: Tensor) -> Tensor:
-    return counts * (counts - 1) / 2
+def purity(tree: LeafTree, found: Meetings) -> float:
+    """`dendrogram_purity` of the labels whose meetings these are, at least one."""
+    # summed without rounding: what shuffled labels give does not vary with the order of the terms
+    return math.fsum(found.pairs * found.count / tree.sizes[found.node]) / math.fsum(found.pairs)

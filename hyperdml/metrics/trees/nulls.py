@@ -10,6 +10,7 @@ from torch import Tensor
 
 BEYOND = 2.0  # standard deviations
 ABOVE = "above chance"
+BELOW = "below chance"
 
 
 @dataclass(frozen=True)
@@ -39,17 +40,18 @@ class Score:
     value: float
     nulls: dict[str, Null]
 
-    def line(self, title: str) -> str:
-        """The score, what every null model gives, and in plain words where that does not lie below the score."""
+    def line(self, title: str, lower_is_better: bool = False) -> str:
+        """The score, what every null model gives, and in plain words where the score is not clearly better."""
+        better = BELOW if lower_is_better else ABOVE
         parts = []
         for name, null in self.nulls.items():
             words = verdict(self.value, null.mean, null.sd)
             parts.append(
                 f"{name} {null.mean:.3f} ± {null.sd:.3f}"
                 + ("" if null.z is None else f" (z = {null.z:.1f})")
-                + ("" if words == ABOVE else f", {words}")
+                + ("" if words == better else f", {words}")
             )
-        return f"{title} {self.value:.3f}; " + "; ".join(parts)
+        return "; ".join([f"{title} {self.value:.3f}", *parts])
 
 
 def compare(value: float, draws: Sequence[float]) -> Null:
@@ -65,7 +67,7 @@ def verdict(value: float, mean: float, sd: float) -> str:
     """Plain words: within two standard deviations a score is not distinguishable from chance."""
     if abs(value - mean) <= BEYOND * sd:
         return "not distinguishable from chance"
-    return ABOVE if value > mean else "below chance"
+    return ABOVE if value > mean else BELOW
 
 
 def random_directions(proxies: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -25,7 +25,11 @@ def subtree_sizes(parents: Labels, leaf_parents: Labels) -> Tensor:
     """
     parent = node_indices(parents, "parents", None)
     home = node_indices(leaf_parents, "leaf_parents", len(parent))
-    return leaf_counts(parent, home, children_first(parent), torch.zeros_like(home), 1)[:-1, 0].long()
+    sizes = torch.bincount(torch.where(home < 0, len(parent), home), minlength=len(parent) + 1)
+    upward = torch.where(parent < 0, len(parent), parent)
+    for nodes in children_first(parent):
+        sizes.index_add_(0, upward[nodes], sizes[nodes])
+    return sizes[:-1]
 
 
 def node_depths(parents: Labels) -> Tensor:
@@ -41,14 +45,23 @@ def node_depths(parents: Labels) -> Tensor:
         ValueError: an index is out of range, or the parents form a cycle.
     """
     parent = node_indices(parents, "parents", None)
-    depth = torch.zeros(len(parent) + 1, dtype=torch.int64)
-    for nodes in reversed(children_first(parent)):
-        depth[nodes] = depth[parent[nodes]] + 1
+    count = len(parent)
+    # every node jumps to its ancestor and then twice as far, so that chains take as few rounds as bushes
+    up = torch.cat([torch.where(parent < 0, count, parent), torch.tensor([count])])
+    depth = (torch.arange(count + 1) < count).long()
+    for _ in range(count.bit_length()):
+        depth += depth[up]
+        up = up[up]
+    if (up < count).any():
+        node = int((up < count).nonzero()[0])
+        for _ in range(count):  # enough steps up from any node that never reaches the root to be on the cycle
+            node = int(parent[node])
+        raise ValueError(f"parents form a cycle: node {node} is its own ancestor")
     return depth[:-1]
 
 
-def children_first(parents: Tensor) -> list[Tensor]:
-    """Rounds of nodes, together all of them, in which every node comes later than its children.
+def children_first(parents: Tensor) -> tuple[Tensor, ...]:
+    """Rounds of nodes, together all of them, in which every node comes later than its children: the deepest first.
 
     Args:
         parents: (M,) int64 indices, -1 for the root.
@@ -57,35 +70,11 @@ def children_first(parents: Tensor) -> list[Tensor]:
         Index tensors; as many as the tree is high.
 
     Raises:
-        ValueError: the parents form a cycle.
+        ValueError: an index is out of range, or the parents form a cycle.
     """
-    waiting = torch.bincount(parents[parents >= 0], minlength=len(parents))
-    rounds, done = [], 0
-    nodes = (waiting == 0).nonzero().squeeze(1)
-    while len(nodes):
-        rounds.append(nodes)
-        done += len(nodes)
-        above, times = parents[nodes].unique(return_counts=True)
-        above, times = above[above >= 0], times[above >= 0]
-        waiting[above] -= times
-        nodes = above[waiting[above] == 0]
-    if done < len(parents):
-        node = int((waiting > 0).nonzero()[0])
-        for _ in range(len(parents)):  # enough steps up from any node that waits to be on the cycle
-            node = int(parents[node])
-        raise ValueError(f"parents form a cycle: node {node} is its own ancestor")
-    return rounds
-
-
-def leaf_counts(parents: Tensor, homes: Tensor, rounds: list[Tensor], ids: Tensor, columns: int) -> Tensor:
-    """(M + 1, columns) leaves of every id below every node, the root last."""
-    counts = torch.zeros(len(parents) + 1, columns, dtype=torch.float64)
-    row = torch.where(homes < 0, len(parents), homes)
-    counts.index_put_((row, ids), torch.ones(len(ids), dtype=torch.float64), accumulate=True)
-    upward = torch.where(parents < 0, len(parents), parents)
-    for nodes in rounds:
-        counts.index_add_(0, upward[nodes], counts[nodes])
-    return counts
+    depth = node_depths(parents)
+    counts = depth.bincount()[1:].flip(0)
+    return depth.argsort(descending=True, stable=True).split(counts.tolist()) if len(depth) else ()
 
 
 def node_indices(values: Labels, name: str, nodes: int | None) -> Tensor:

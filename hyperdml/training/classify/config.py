@@ -103,7 +103,8 @@ class ClassifyConfig:
         task: tells this configuration from that of a retrieval run.
         seed: all randomness is derived from it.
         device: "auto" (CUDA if there is one), or a torch device.
-        workers: processes that read image files.
+        workers: processes that read image files; 0 reads them in the training process. None: as many as there are
+            processors for this process, at most 8.
         checkpoint_every: steps between checkpoints.
         data, crop, model, loss, optim, evaluation: the parts.
     """
@@ -111,7 +112,7 @@ class ClassifyConfig:
     task: Literal["classification"] = "classification"
     seed: NonNegativeInt = 0
     device: str = "auto"
-    workers: NonNegativeInt = 0
+    workers: NonNegativeInt | None = None
     checkpoint_every: PositiveInt = 1000
     data: ClassificationDataConfig = field(default_factory=ClassificationDataConfig)
     crop: CropConfig = field(default_factory=CropConfig)

@@ -16,7 +16,7 @@ from hyperdml.models.classifier import Classifier
 from hyperdml.models.feature_bank import feature_bank
 from hyperdml.training.classify.config import ClassifyConfig
 from hyperdml.training.classify.feeds import FeatureFeed, Feed, ImageFeed
-from hyperdml.training.environment import resolve_device
+from hyperdml.training.environment import reading_processes, resolve_device
 from hyperdml.training.progress import Progress
 from hyperdml.training.settings import settings_errors
 
@@ -85,7 +85,7 @@ class Parts:
                 std=model.std,
                 train=train,
                 seed=config.seed,
-                workers=config.workers,
+                workers=reading_processes(config.workers),
                 device=self.device,
             )
 
@@ -99,7 +99,7 @@ class Parts:
                 crop=config.crop,
                 views=views,
                 seed=config.seed,
-                workers=config.workers,
+                workers=reading_processes(config.workers),
                 device=self.device,
                 cache=cache,
                 tick=partial(progress.advance, figures={}),

@@ -245,7 +245,8 @@ class TrainConfig:
     Attributes:
         seed: all randomness is derived from it.
         device: "auto" (CUDA if there is one), or a torch device.
-        workers: processes that read image files; 0 reads them in the training process.
+        workers: processes that read image files; 0 reads them in the training process. None: as many as there are
+            processors for this process, at most 8.
         checkpoint_every: steps between checkpoints.
         bad_steps: steps in a row whose loss or gradient is not finite, after which the run gives up; each of them is
             left out and its batch written to RUN/bad_steps for `hyperdml replay`.
@@ -257,7 +258,7 @@ class TrainConfig:
 
     seed: NonNegativeInt = 0
     device: str = "auto"
-    workers: NonNegativeInt = 0
+    workers: NonNegativeInt | None = None
     checkpoint_every: PositiveInt = 50
     bad_steps: PositiveInt = 5
     snapshot_epochs: tuple[PositiveInt, ...] = ()

@@ -12,6 +12,7 @@ from torch import Tensor
 from hyperdml.data import ImageBatches, RetrievalPart
 from hyperdml.errors import DivergedError
 from hyperdml.models import EmbeddingModel, feature_bank
+from hyperdml.training.environment import reading_processes
 from hyperdml.training.retrieval.config import TrainConfig
 from hyperdml.training.settings import settings_errors
 
@@ -54,7 +55,7 @@ def embed_part(
                 mean=model.mean,
                 std=model.std,
                 train=False,
-                workers=config.workers,
+                workers=reading_processes(config.workers),
                 device=device,
             )
         found = [model(images).cpu() for images, _ in batches.epoch(0)]
@@ -93,7 +94,7 @@ def training_features(
             crop=config.crop,
             views=config.optim.views if views is None else views,
             seed=config.seed,
-            workers=config.workers,
+            workers=reading_processes(config.workers),
             device=device,
             cache=cache,
             tick=tick,

@@ -21,6 +21,7 @@ from hyperdml.seeds import derive_seed
 from hyperdml.training.engine.pieces import average_gradients, cached_backward
 from hyperdml.training.engine.processes import place
 from hyperdml.training.engine.steps import Batch
+from hyperdml.training.environment import reading_processes
 from hyperdml.training.retrieval.config import TrainConfig
 from hyperdml.training.retrieval.create_learner import create_learner, training_taxonomy
 from hyperdml.training.retrieval.embedding import embed_part, training_features
@@ -119,7 +120,7 @@ class RetrievalTask:
                 mean=model.mean,
                 std=model.std,
                 seed=config.seed,
-                workers=config.workers,
+                workers=reading_processes(config.workers),
                 device=self.device,
                 rank=self._place.rank,
                 world=self._place.world,

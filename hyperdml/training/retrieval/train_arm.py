@@ -152,6 +152,7 @@ class _Sitting:
 
     def save_model(self, learner: Learner, name: str, row: Row) -> None:
         data = self.config.data
+        learner.model.crop = self.config.crop
         card = model_card(
             learner.model,
             title=row.title,
