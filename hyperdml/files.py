@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from hyperdml.errors import DataError
 
 _SUFFIX = ".part"
 
@@ -27,9 +32,7 @@ def write_atomic(path: Path, data: bytes | bytearray) -> None:
             file.flush()
             os.fsync(file.fileno())
         # mkstemp makes files private; a result is as readable as any other new file
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
+        os.chmod(name, 0o666 & ~_mask())
         os.replace(name, path)
         _flush_folder(path.parent)
     except BaseException as error:
@@ -39,10 +42,39 @@ def write_atomic(path: Path, data: bytes | bytearray) -> None:
         raise
 
 
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """A folder to write into, which gets its name when everything is written; after an error nothing is left of it.
+
+    Args:
+        target: the folder to be; the one that it lies in must exist.
+
+    Raises:
+        DataError: something of its name is there already.
+    """
+    if os.path.lexists(target):
+        raise DataError(f"{target} is there already, and nothing is overwritten")
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=_SUFFIX, dir=target.parent))
+    try:
+        yield unfinished
+        unfinished.chmod(0o777 & ~_mask())  # mkdtemp makes it private
+        os.rename(unfinished, target)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files that a killed process left in a folder and below."""
     for path in folder.rglob(f".*{_SUFFIX}"):
         path.unlink()
+
+
+def _mask() -> int:
+    """Permissions that new files and folders do not get; it can be read by setting it only."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _flush_folder(folder: Path) -> None:

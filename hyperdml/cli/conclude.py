@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -53,21 +56,44 @@ def conclude(config: Config, folder: Path, cache: Path | None = None) -> None:
     progress = RunProgress(console)
     result: RunResult | ClassifyResult | None
     try:
-        if isinstance(config, TrainConfig):
-            result = execute(config, folder, progress, cache)
-        else:
-            result = execute_classification(config, folder, progress, cache)
-        # the report is the last file of a run: a finished run needs its data no more
-        if result is not None and not (folder / "report.md").is_file():
-            _write_report(config, folder, result)
+        with _terminable():
+            if isinstance(config, TrainConfig):
+                result = execute(config, folder, progress, cache)
+            else:
+                result = execute_classification(config, folder, progress, cache)
+            # the report is the last file of a run: a finished run needs its data no more
+            if result is not None and not (folder / "report.md").is_file():
+                _write_report(config, folder, result)
     except Interrupted as error:
         raise Interrupted(f"{error}; continue with: hyperdml resume {folder}", error.exit_code - 128) from None
-    except KeyboardInterrupt:
-        raise Interrupted(f"interrupted; continue with: hyperdml resume {folder}", signal.SIGINT) from None
+    except KeyboardInterrupt as error:
+        number = signal.SIGTERM if isinstance(error, _Terminated) else signal.SIGINT
+        raise Interrupted(f"interrupted; continue with: hyperdml resume {folder}", number) from None
     finally:
         progress.close()
     if result is not None:
         _print(console, config, folder, result)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, where nothing waits for the end of a step."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """A context in which SIGTERM is an exception, as Ctrl-C is, outside the training steps too."""
+    if threading.current_thread() is not threading.main_thread():  # it may not set handlers
+        yield
+        return
+
+    def end(number: int, frame: object) -> None:
+        raise _Terminated
+
+    previous = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def results_of(config: Config, folder: Path) -> RunResult | ClassifyResult:

@@ -121,7 +121,7 @@ def prepare_dataset(
     from rich.console import Console
 
     from hyperdml.cli.progress import RunProgress
-    from hyperdml.data.prepare.known import recognise
+    from hyperdml.data.prepare.known import recognise, recognised
     from hyperdml.data.prepare.unpack import plan, unpack, unpackable
 
     if name is None:
@@ -132,7 +132,7 @@ def prepare_dataset(
     name = _named(root, name)
     progress = RunProgress(Console(soft_wrap=True, stderr=json))
     # a release that was unpacked by hand may be laid out in another way than its archives are
-    unpacked = not archive and recognise(root) == name and name not in unpackable(root)
+    unpacked = not archive and name in recognised(root) and name not in unpackable(root)
     jobs = [] if unpacked else plan(name, root, archive or ())
     if not jobs:
         progress.message("nothing to unpack")
@@ -154,7 +154,7 @@ def _named(root: Path, name: str | None) -> str:
     if not root.exists():
         raise DataError(f"no such file or folder: {root}")
     if name is None:
-        raise ConfigError(f"no data set is recognised in {root}; give --name, one of {known}")
+        raise ConfigError(f"no data set is recognised in {root} or in its folders; give --name, one of {known}")
     if name not in KNOWN:
         raise ConfigError(f"--name must be one of {known}, got {name!r}")
     return name

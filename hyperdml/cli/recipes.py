@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -23,8 +25,7 @@ def list_recipes(*words: str, all: Annotated[bool, Parameter(negative="")] = Fal
     chosen = all or words
     names = [name for name in recipe_names() if {*words} <= _words(name)] if chosen else file_names()
     if not names:
-        asked = " and ".join(map(repr, words))
-        raise ConfigError(f"no recipe has {asked} in its name; hyperdml recipes list shows what names are made of")
+        raise ConfigError(_nothing(words, recipe_names()))
     width = max(len(name) for name in names)
     for name in names:
         print(f"{name:<{width}}  {recipe_line(name)}")
@@ -59,6 +60,21 @@ def _print_parts() -> None:
     print("\n".join(overview(CLASSIFICATION)))
     print("For example emoji-lite0-hace, which probes, or emoji-small-hace, which trains a net.")
     print("\nhyperdml recipes list WORD lists those with a word in their name, --all every one.")
+
+
+def _nothing(words: Sequence[str], names: Sequence[str]) -> str:
+    """Why no name has all of the words."""
+    known = set[str]().union(*map(_words, names))
+    asked = " and ".join(map(repr, words))
+    hints = [
+        f"; for {word!r}: did you mean {', '.join(close)}?"
+        for word in words
+        if word not in known and (close := difflib.get_close_matches(word, known, n=3))
+    ]
+    return (
+        f"no recipe has {asked} in its name as whole parts{''.join(hints)}"
+        + ("" if hints else "; hyperdml recipes list shows what names are made of")
+    )
 
 
 def _words(name: str) -> set[str]:

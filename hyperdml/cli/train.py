@@ -68,6 +68,10 @@ def train(
     config = load_config(recipe, overrides)
     if dry_run:
         from hyperdml.cli.dry_run import show_dry_run
+        from hyperdml.training.engine.processes import launched
+
+        if launched():
+            raise ConfigError("--dry-run takes one process; start it without torchrun")
 
         show_dry_run(_from_anywhere(config))
     else:

@@ -1,13 +1,14 @@
-"""Whether the images that a release lists are there."""
+"""Whether a release is whole: the images that it lists are there, and as many as there should be."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hyperdml.data.image_files import printable
 from hyperdml.errors import DataError
+from hyperdml.taxonomy.datasets.common import PART_HINT
 
 _SHOWN = 20
 
@@ -37,6 +38,22 @@ def check_present(root: Path, paths: Sequence[str]) -> None:
         more = f"\n  and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         lines = "\n  ".join(printable(path) for path in missing[:_SHOWN])
         raise DataError(f"{len(missing)} of {len(paths)} images are missing in {printable(root)}:\n  {lines}{more}")
+
+
+def check_counts(where: Path, title: str, counts: Mapping[str, tuple[int, int]]) -> None:
+    """Hold a release to the counts that it has when it is whole.
+
+    Args:
+        where: its folder or list.
+        title: its name.
+        counts: what is counted: how many there are, how many there should be.
+
+    Raises:
+        DataError: counts differ; the message names each.
+    """
+    wrong = [f"{expected:,} {what}, found {found:,}" for what, (found, expected) in counts.items() if found != expected]
+    if wrong:
+        raise DataError(f"{printable(where)}: {title} has {'; '.join(wrong)}. {PART_HINT}")
 
 
 def _names(folder: Path) -> set[str]:

@@ -26,7 +26,8 @@ _WEIGHTS: dict[type[nn.Module], tuple[str, int]] = {
     losses.SoftTripleLoss: ("fc", 0),
     losses.NormalizedSoftmaxLoss: ("W", 0),
 }
-_COSINE = (losses.LargeMarginSoftmaxLoss, losses.P2SGradLoss, losses.ManifoldLoss)
+COSINE_ALONE = (losses.LargeMarginSoftmaxLoss, losses.P2SGradLoss, losses.ManifoldLoss)
+"""Losses that compare by cosine whatever distance they are given."""
 
 
 def parametrize_on_ball(loss: Loss, c: Curvature = 0.1, clip_r: float = 2.3) -> Loss:
@@ -100,7 +101,7 @@ def _weights_of(loss: nn.Module) -> tuple[str, int]:
         if isinstance(loss, kind):
             return found
     name = type(loss).__name__
-    if isinstance(loss, _COSINE):
+    if isinstance(loss, COSINE_ALONE):
         raise ValueError(
             f"{name} compares with its class weights by cosine alone, which no radius changes; use it as it is, on "
             "points of the ball or on their tangent vectors"

@@ -14,7 +14,7 @@ from torch import nn
 from hyperdml.errors import ConfigError
 from hyperdml.geometry import expmap0
 from hyperdml.integrations.baselines import HierarchicalTripletLoss, HypLoss
-from hyperdml.integrations.class_weights import has_class_weights, parametrize_on_ball
+from hyperdml.integrations.class_weights import COSINE_ALONE, has_class_weights, parametrize_on_ball
 from hyperdml.integrations.classes_by_name import DistanceName, distance_argument, find_class
 from hyperdml.integrations.cross_batch_memory import CrossBatchMemory
 from hyperdml.integrations.mined_loss import MinedLoss
@@ -105,17 +105,41 @@ def _create_loss(
     filled = {"num_classes": num_classes, "embedding_size": embedding_size}
     arguments = {key: value for key, value in filled.items() if key in accepted}
     on_ball = distance == "poincare" and has_class_weights(kind)
+    if distance in ("poincare", "euclidean") and issubclass(kind, COSINE_ALONE):
+        raise ConfigError(f"metric_loss.distance={distance}: {name} compares by cosine alone")
+    if kind is losses.DynamicSoftMarginLoss:
+        raise ConfigError(f"metric_loss.name: {name} keeps the gradients of the step before, and fails in the second")
+    if kind is HierarchicalTripletLoss and distance is not None and "largest" not in options:
+        arguments["largest"] = 4 * clip_r if distance == "poincare" else 2.0  # of unit vectors, not squared here
     try:
         if not on_ball:
             arguments |= distance_argument(kind, distance, c)
         loss: losses.BaseMetricLossFunction = kind(**arguments, **options)
-        return parametrize_on_ball(loss, c, clip_r) if on_ball else loss
+        if on_ball:
+            parametrize_on_ball(loss, c, clip_r)
+        _check_margins(loss)
+        return loss
     except Exception as error:  # losses raise whatever comes up when an option is unknown or out of range
         what = "" if distance is None else f" with metric_loss.distance={distance}"
         raise ConfigError(
             f"metric_loss.options {dict(options)}{what} do not fit {name}: {error!r} (options of a recipe stay when "
             "only the name is changed; metric_loss.options={} clears them)"
         ) from error
+
+
+def _check_margins(loss: losses.BaseMetricLossFunction) -> None:
+    """Refuse margins with which pairs of a class may stay further apart than other pairs have to be.
+
+    Raises:
+        ValueError: the margins of a contrastive loss stand the wrong way round for its distance.
+    """
+    if not isinstance(loss, losses.ContrastiveLoss):
+        return
+    pos, neg = loss.pos_margin, loss.neg_margin
+    if loss.distance.is_inverted and pos < neg:
+        raise ValueError(f"similarities need pos_margin above neg_margin, as 1 and 0.5, got {pos:g} and {neg:g}")
+    if not loss.distance.is_inverted and pos > neg:
+        raise ValueError(f"distances need pos_margin below neg_margin, as 0 and 1, got {pos:g} and {neg:g}")
 
 
 def _create_miner(name: str, options: Mapping[str, Any], distance: DistanceName | None, c: float) -> miners.BaseMiner:

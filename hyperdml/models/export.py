@@ -62,8 +62,8 @@ def export_model(
 
     The file has the input ``images``, (N, 3, S, S) float32 with any N, and the output ``points``, (N, d) float32. It
     also says what a reader of the points has to know, as JSON: the entry `hyperdml` of ONNX's metadata, the file
-    `hyperdml.json` in torch.export's archive, with curvature, image size, the share of the shorter side that is looked at
-    (`centre`), how it is resized, mean and deviation of the pixels.
+    `hyperdml.json` in torch.export's archive, with curvature, image size, what is looked at (`centre`, the share of the
+    shorter side), how it is resized, mean and deviation of the pixels.
 
     Before it gets its name the file is read again, by onnxruntime or torch.export, and its points of random images are
     compared with those of the model on the CPU, in batches of `BATCH_SIZES` images.

@@ -156,7 +156,8 @@ def _fit(model: nn.Module, state: dict[str, Tensor], source: str) -> None:
     """Load all of the model's own keys; classifier keys of the file are left over and ignored."""
     own = model.state_dict()
     convert = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
-    if convert is not None and any(key not in state or own[key].shape != state[key].shape for key in own):
+    unlike = any(key not in state or own[key].shape != state[key].shape for key in own)
+    if convert is not None and (unlike or _strangers(model, state)):
         try:
             state = convert(state, model)
         except Exception as error:  # whatever timm meets in a file of another model
@@ -165,4 +166,20 @@ def _fit(model: nn.Module, state: dict[str, Tensor], source: str) -> None:
     wrong = sorted(key for key in own.keys() & state.keys() if own[key].shape != state[key].shape)
     if missing or wrong:
         raise DataError(f"{source} does not fit the model: missing {missing[:3]}, of another shape {wrong[:3]}")
+    strangers = _strangers(model, state)
+    if strangers:
+        raise DataError(f"{source} is of a larger model: {len(strangers)} of its tensors have no place: {strangers[:3]}")
     model.load_state_dict({key: state[key] for key in own})
+
+
+def _strangers(model: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
+    """Keys of a file that lie in parts of the model where it has no such key, its classifier left out.
+
+    A ResNet-101 has all that a ResNet-50 has, in the same shapes, and 17 blocks more.
+    """
+    own = model.state_dict().keys()
+    published: Any = getattr(model, "pretrained_cfg", None) or {}
+    names = published.get("classifier") or ()
+    classifiers = {name.split(".")[0] for name in ((names,) if isinstance(names, str) else names)}
+    parts = {key.split(".")[0] for key in own} - classifiers
+    return sorted(key for key in state.keys() - own if key.split(".")[0] in parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -71,6 +72,7 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
+@cache  # every checkpoint asks
 def _version(name: str) -> str | None:
     try:
         return version(name)

@@ -195,13 +195,14 @@ def test_interrupt_and_resume(tmp_path, number):
     assert row_of(out)
 
 
-def test_interrupted_before_the_first_step(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_before_the_first_step(tmp_path, number):
     process = start("train", "quickstart", "--out", "early", cwd=tmp_path)  # minutes of features lie before it
     while not (tmp_path / "early" / "env.json").is_file() and process.poll() is None:
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=120)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert err.strip() == "hyperdml: error: interrupted; continue with: hyperdml resume early"
 
 
@@ -492,4 +493,11 @@ def test_classification_and_comparisons_refuse_several_processes(tmp_path):
     words = ["emoji-small-hace", "data.subset=tiny"]
     assert "trains in one process" in run("train", *words, cwd=tmp_path, WORLD_SIZE="2")[2]
     assert "trains in one process" in run("compare", *words, cwd=tmp_path, WORLD_SIZE="2")[2]
+    assert not list(tmp_path.iterdir())
+
+
+def test_several_processes_need_a_device_each_and_make_no_dry_run(tmp_path):
+    words = ["train", "quickstart", "data.subset=tiny"]
+    assert "device=cuda:1 is one GPU for all" in run(*words, "device=cuda:1", cwd=tmp_path, WORLD_SIZE="2")[2]
+    assert "--dry-run takes one process" in run(*words, "--dry-run", cwd=tmp_path, WORLD_SIZE="2")[2]
     assert not list(tmp_path.iterdir())

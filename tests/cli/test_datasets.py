@@ -107,7 +107,12 @@ def test_what_differs_is_said(command, releases):
 def test_folders_and_tables(command, releases, tmp_path):
     images = sorted((releases["cub"] / "images").glob("[0-9]*/[!.]*.jpg"))
     shutil.copytree(releases["cub"] / "images", tmp_path / "photos", ignore=shutil.ignore_patterns("._*"))
-    command("check", "photos", raises=ConfigError, match="no data set is recognised in photos; give --name, one of cub")
+    command(
+        "check",
+        "photos",
+        raises=ConfigError,
+        match="no data set is recognised in photos or in its folders; give --name, one of cub",
+    )
     found = json.loads(command("check", "photos", "--name", "folder", "--json").out)
     assert sum(part["images"] for part in found["parts"].values()) == len(images)
     lines = [f"{path},{path.parent.name},{'train' if k % 12 < 6 else 'test'}" for k, path in enumerate(images)]
@@ -209,9 +214,31 @@ def test_prepare_from_elsewhere_and_what_lies_beside(command, releases, tmp_path
     assert [path.name for path in Path("root").iterdir()] == ["attributes.txt"]
 
 
+def test_prepare_beside_other_releases(command, releases, tmp_path):
+    for name in ("cub", "sop"):
+        shutil.copytree(releases[name], tmp_path / "root" / releases[name].name)
+    command("prepare", "root", raises=ConfigError, match=r"holds several data sets \(cub, sop\); give --name")
+    assert "nothing to unpack" in command("prepare", "root", "--name", "sop", "--partial").out
+
+
+def test_notes_of_macos_are_not_kept(command, releases, tmp_path):
+    for name in ("sop", "cub"):
+        archive = tmp_path / "root" / f"{releases[name].name}.zip"
+        pack(releases[name], archive)
+        with zipfile.ZipFile(archive, "a") as package:
+            package.writestr(f"__MACOSX/{releases[name].name}/._x.jpg", b"note")
+        command("prepare", "root", "--name", name, "--partial")
+    assert sorted(path.name for path in (tmp_path / "root").iterdir() if path.is_dir()) == [
+        "CUB_200_2011",
+        "Stanford_Online_Products",
+    ]
+
+
 def test_prepare_says_what_it_looked_for(command, releases, tmp_path):
     (tmp_path / "root").mkdir()
-    command("prepare", "root", raises=ConfigError, match="no data set is recognised in root; give --name")
+    command(
+        "prepare", "root", raises=ConfigError, match="no data set is recognised in root or in its folders; give --name"
+    )
     reason = (
         r"root holds no archive Stanford_Online_Products \(.zip, .*\), up to 3 folders deep; Stanford Online .* from"
     )

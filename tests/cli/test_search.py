@@ -7,15 +7,19 @@ import re
 import shutil
 import sys
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
+from huggingface_hub.errors import RepositoryNotFoundError
 from PIL import Image
 
 from hyperdml.cli.app import main, run
-from hyperdml.data import EmbeddingSet
+from hyperdml.data import EmbeddingSet, load_splits
+from hyperdml.data.miniatures import make_cub
 from hyperdml.index import HyperbolicIndex
-from hyperdml.models import EmbeddingModel, HeadConfig, ModelConfig
+from hyperdml.models import EmbeddingModel, HeadConfig, ModelConfig, hub
+from hyperdml.training.settings import load_config
 
 CLASSES = ("ant", "bee", "<script>alert(1)</script>".replace("/", "-"))
 PER_CLASS = 4
@@ -378,6 +382,7 @@ def test_names_beyond_the_encoding_of_the_output(world, monkeypatch):
         (["search", "photos.index", "photos", "--model", "other"], 2, "made by another model"),
         (["eval", "run"], 2, "--data"),
         (["eval", "nowhere"], 3, "no such run, model or file"),
+        (["eval", "user/name"], 3, "no such run, model or file of embeddings here (the hub is asked with --data only)"),
         (["eval", "run", "--data", "photos/ant"], 3, "FOLDER/CLASS/IMAGE"),
         (["eval", "photos.safetensors", "-k", "12"], 2, "12"),
         (["eval", "other", "--data", "photos.safetensors"], 2, "were not made by other"),
@@ -412,3 +417,105 @@ def test_damaged_files_are_named(world, command):
     content[-1] ^= 1
     points.write_bytes(content)
     assert points.name in command("search", "damaged.index", "photos.safetensors", code=3)[1]
+
+
+RECIPE = """
+data: {name: cub, root: CUB_200_2011, complete: false, image_size: 40}
+crop: {kind: resized, interpolation: bilinear}
+model: {backbone: test_efficientnet, weights: none, head: {kind: scaled, embedding_size: 16}}
+batch: {size: 8}
+hier: {weight: 0}
+optim: {steps: 2, freeze_backbone: FROZEN}
+evaluation: {controls: [], batch_size: 24}
+"""
+
+
+@pytest.mark.parametrize("frozen", ["false", "true"])
+def test_embedding_the_test_images_of_a_run_gives_the_points_that_training_scored(
+    command, monkeypatch, tmp_path, frozen
+):
+    monkeypatch.chdir(tmp_path)
+    make_cub(tmp_path)
+    (tmp_path / "recipe.yaml").write_text(RECIPE.replace("FROZEN", frozen))
+    command("train", "recipe.yaml", "-o", "run", "--cache", "features")
+    files = load_splits(load_config("recipe.yaml", ()).data).test.images
+    for path in files.paths:
+        target = tmp_path / "test" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(files.root / path, target)
+    command("embed", "run", "test", "-o", "test.safetensors")
+    scored, found = EmbeddingSet.load(tmp_path / "run"), EmbeddingSet.load(tmp_path / "test.safetensors")
+    rows = [found.ids.index(path) for path in files.paths]
+    assert len(set(rows)) == len(scored) == len(found)
+    torch.testing.assert_close(found.points[rows], scored.points, rtol=0, atol=1e-6)
+    assert found.model == scored.model
+    assert (scored.points - scored.points.mean(0)).norm(dim=1).min() > 1e-4  # points that tell images apart
+
+
+@pytest.fixture
+def asked(world, monkeypatch):
+    """A hub that holds one model, and what it was asked for."""
+    names = []
+
+    def download(repo, **options):
+        names.append(repo)
+        if repo == "user/name":
+            return str(world / "run" / "model")
+        if repo == "user/other":
+            return str(world / "photos")
+        raise RepositoryNotFoundError.__new__(RepositoryNotFoundError)  # its constructor asks for a server's answer
+
+    monkeypatch.setattr(hub, "_check_reachable", lambda otherwise: None)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    return names
+
+
+def test_models_of_the_hub(world, command, asked):
+    command("embed", "user/name", "photos", "-o", "hub.safetensors")
+    stored, found = (EmbeddingSet.load(world / name) for name in ("photos.safetensors", "hub.safetensors"))
+    assert torch.equal(found.points, stored.points)
+    assert found.model == stored.model
+    command("index", "photos", "--model", "user/name", "-o", "hub.index")
+    for words in (
+        ["search", "hub.index", "photos/bee"],  # the folder of the cache stands in the index
+        ["search", "photos.index", "photos/bee", "--model", "user/name"],
+    ):
+        assert len(json.loads(command(*words, "--json")[0])["queries"]) == PER_CLASS
+    own = json.loads(command("eval", "run", "--data", "photos", "--gallery", "photos", "--json")[0])
+    of_hub = json.loads(command("eval", "user/name", "--data", "photos", "--gallery", "photos", "--json")[0])
+    assert of_hub["scores"] == own["scores"]
+    assert asked == ["user/name"] * 4  # once a command
+
+
+def test_a_folder_goes_before_the_hub(world, command, asked):
+    shutil.copytree(world / "run", world / "user" / "name")
+    try:
+        command("embed", "user/name", "photos", "-o", "folder_first.safetensors")
+    finally:
+        shutil.rmtree(world / "user")
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["embed", "runs/x", "photos", "-o", "x.safetensors"],
+            "there is no folder runs/x, and as the name of a model on",
+        ),
+        (["export", "user/other", "--torch-export", "x.pt2"], "user/other is neither a model nor a run"),
+        (["embed", "../x", "photos", "-o", "x.safetensors"], "../x is neither a model nor a run"),
+        (["embed", "a/b/c", "photos", "-o", "x.safetensors"], "a/b/c is neither a model nor a run"),
+    ],
+)
+def test_what_is_no_model_here_or_on_the_hub(world, command, asked, words, message):
+    _, err = command(*words, code=3)
+    assert message in err
+    assert not list(world.glob("x.*"))
+
+
+def test_a_mistyped_run_without_the_net(command, monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    _, err = command("embed", "runs/quikstart", "photos", "-o", "x.safetensors", code=5)
+    assert "runs/quikstart is neither a folder here nor in the local cache, and HF_HUB_OFFLINE" in err

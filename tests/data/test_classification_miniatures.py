@@ -34,7 +34,7 @@ def test_nothing_is_replaced_or_half_written(tmp_path, name, monkeypatch):
     make, options = MAKERS[name]
     folder = make(tmp_path, **options)
     before = contents(tmp_path)
-    with pytest.raises(DataError, match=f"{folder.name} is there already; a miniature never replaces files"):
+    with pytest.raises(DataError, match=f"{folder.name} is there already, and nothing is overwritten"):
         make(tmp_path, **options)
     assert contents(tmp_path) == before
 

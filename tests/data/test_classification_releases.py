@@ -89,7 +89,7 @@ def test_a_whole_cifar_has_its_counts(copies):
     with pytest.raises(
         DataError,
         match=r"train\.bin holds 100 images, CIFAR-100 has 50,000 there, 500 of each class; 100 classes differ: "
-        r"'apple' has 10, 'aquarium_fish' has 0, .* \.\.\.\. Give data\.complete=false",
+        r"'apple' has 10, 'aquarium_fish' has 0, .* \.\.\.\. To read a part .*complete=False",
     ):
         load("cifar100", copies, complete=True)
     taxonomy, pixels = cifar100(), np.zeros(3072, np.uint8)
@@ -102,7 +102,7 @@ def test_a_whole_cifar_has_its_counts(copies):
     assert (len(found.train), len(found.test)) == (50_000, 10_000)
     path.write_bytes(np.tile(records, (100, 1))[1:].tobytes())
     with pytest.raises(
-        DataError, match=r"9,999 images, .* 10,000 there, 100 of each class; 1 classes differ: 'apple' has 99\. Give"
+        DataError, match=r"9,999 images, .* 10,000 there, 100 of each class; 1 classes differ: 'apple' has 99\. To read"
     ):
         load("cifar100", copies, complete=True)
 
@@ -243,7 +243,7 @@ def test_counts_of_aircraft(copies, monkeypatch):
     small = load("aircraft", copies).taxonomy
     monkeypatch.setattr("hyperdml.data.classification.aircraft.fgvc_aircraft", lambda folder, complete: small)
     for on, part, count, found in (("test", "trainval", "6,667", 32), ("validation", "train", "3,334", 16)):
-        message = f"images_variant_{part}.txt: {part} of FGVC-Aircraft has {count} images, found {found}. Give"
+        message = f"images_variant_{part}.txt: {part} of FGVC-Aircraft has {count} images, found {found}. To read"
         with pytest.raises(DataError, match=message):
             load("aircraft", copies, complete=True, evaluate_on=on)
 
@@ -344,7 +344,7 @@ def test_counts_of_nabirds(copies, monkeypatch):
         "hyperdml.data.classification.nabirds.nabirds",
         lambda folder, complete, **names: nabirds(folder, complete=False, **names),
     )
-    message = r"NABirds has 23,929 training images, found 35 and 24,633 test images, found 14\. Give data\.complete=f"
+    message = r"NABirds has 23,929 training images, found 35; 24,633 test images, found 14\. To .* give complete=F"
     with pytest.raises(DataError, match=message):
         load("nabirds", copies, complete=True)
 

@@ -44,6 +44,8 @@ def test_several_releases_in_a_folder(tmp_path):
     make_sop(tmp_path / "a", per_class=1)
     (tmp_path / "a" / "Stanford_Online_Products").rename(tmp_path / "two")
     refused("sop", tmp_path, "holds several folders with Ebay_train.txt or Ebay_test.txt: 'one', 'two'; name one of th")
+    (tmp_path / "Ebay_train.txt").touch()  # what is nearer comes first
+    refused("sop", tmp_path, "Ebay_train.txt, line 1: expected the header")
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,19 @@ def test_the_tables_of_open_metric_learning(world):
     assert [splits.test.coarse_names[k] for k in splits.test.levels[:, 0]] == ["a"] * 4 + ["b"] * 4
 
 
+def test_categories_are_those_of_most_images(world):
+    # open-metric-learning has them for every image: "a" and "b" of class 0 are even, and class 1 is "b" by two of three
+    found = {0: "b", 1: "a", 2: "a", 3: "b", 4: "b"}
+    config = table(
+        world,
+        "path,label,split,category",
+        lambda k: f"img/{k}.png,{0 if k < 2 else 1},train,{found[k]}" if k < 5 else f"img/{k}.png,9,test,a",
+        range(8),
+    )
+    train = load_splits(config).train
+    assert [train.coarse_names[k] for k in train.levels[:, 0]] == ["a"] * 2 + ["b"] * 3
+
+
 def test_all_of_a_part_query_and_gallery_is_leave_one_out(world):
     def row(k):
         return f"img/{k}.png,{k // 2},{'train' if k < 8 else 'validation'},True,TRUE"

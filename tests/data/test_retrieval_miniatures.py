@@ -43,7 +43,7 @@ def test_miniatures_replace_nothing(tmp_path, name):
     make = MAKERS[name]
     made = make(tmp_path, train_classes=1, test_classes=1, per_class=2)
     before = digest(made)
-    with pytest.raises(DataError, match="is there already; a miniature never replaces files"):
+    with pytest.raises(DataError, match="is there already, and nothing is overwritten"):
         make(tmp_path, per_class=2)
     assert digest(made) == before
     with pytest.raises(ValueError, match=r"per_class must be at least \d, got 0"):

@@ -107,7 +107,7 @@ def test_a_whole_cub_and_an_old_one(tmp_path):
     with pytest.raises(DataError, match=r"1 images are not in images.txt: 'images/001.Bird_1/more.jpg'"):
         load_cub(DataConfig(name="cub", root=str(whole)))
     (whole / "images" / "001.Bird_1" / "more.jpg").unlink()
-    with pytest.raises(DataError, match=r"CUB-200-2011 has 5,864 training images, found 5,863. Give data.complete=fal"):
+    with pytest.raises(DataError, match=r"CUB-200-2011 has 5,864 training images, found 5,863. To read a part"):
         load_cub(DataConfig(name="cub", root=str(whole)))
     old = fill_cub(tmp_path / "old" / "CUB-200", (2990, 3043))
     with pytest.raises(
@@ -166,6 +166,10 @@ def test_folders_of_cars_are_divided_as_the_numbers_of_the_release(tmp_path):
 
 
 def test_folders_within_folders_of_cars(copies):
+    (copies / "folders" / "car_data").rename(copies / "moved")
+    (copies / "folders" / "archive").mkdir()
+    (copies / "moved").rename(copies / "folders" / "archive" / "car_data")
+    assert content(load("cars", copies / "folders").test) == content(load("cars", copies / "mat").test)
     inner = copies / "devkit" / "stanford_cars"
     for part in ("cars_train", "cars_test"):  # as an archive of them unpacks
         (inner / part).rename(inner / "moved")
@@ -206,16 +210,20 @@ def test_a_whole_cars(tmp_path, monkeypatch):
             "mat",
             "Cars-196 has 8,054 training images, found 16; 8,131 test images, found 16; 196 classes, found 8",
         ),
-        ("cars", "folders", "Cars-196 has 8,054 training images, found 16; .*Give data.complete=false to read a part"),
+        (
+            "cars",
+            "folders",
+            "Cars-196 has 8,054 training images, found 16; .*give complete=False .data.complete=f",
+        ),
         (
             "sop",
             ".",
-            "Stanford Online Products has 59,551 training .* found 12; .* 11,316 test classes, found 4. Give da",
+            "Stanford Online Products has 59,551 training .* found 12; .* 11,316 test classes, found 4. To ",
         ),
         (
             "in_shop",
             ".",
-            "In-Shop has 25,882 train images, found 16; 14,218 query .* 3,985 gallery items, found 4. Gi",
+            "In-Shop has 25,882 train images, found 16; 14,218 query .* 3,985 gallery items, found 4. To ",
         ),
     ],
 )

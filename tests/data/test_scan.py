@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import hyperdml.data
 from hyperdml.data.image_findings import kind_of, look_at
 from hyperdml.data.scan import scan_images
 from hyperdml.errors import DataError, EnvironmentProblem
@@ -146,6 +149,14 @@ def test_processes_give_the_same_report(tmp_path):
     here = scan_images(tmp_path / "x", parts, tick=ticks.append)
     assert sum(ticks) == 70 + len(reasons)
     assert scan_images(tmp_path / "x", parts, workers=2) == here
+
+
+def test_processes_start_without_torch():
+    code = "import sys, hyperdml.data.scan; assert 'torch' not in sys.modules; from hyperdml.data import ImageStream"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert all(getattr(hyperdml.data, name) is not None for name in hyperdml.data.__all__)
+    with pytest.raises(AttributeError, match=r"module 'hyperdml\.data' has no attribute 'load_split'"):
+        hyperdml.data.load_split  # noqa: B018
 
 
 def test_a_process_that_is_killed(tmp_path):

@@ -361,7 +361,9 @@ def test_other_settings_are_refused_and_the_parts_stay(model, cropping, paths, t
         with pytest.raises(ConfigError, match=f"{message}.*remove .*parts to begin anew"):
             embed_images(*arguments, **{"size": SIZE, "batch_size": 4, **settings}, resume=parts)
     cropping(CropConfig("resized", interpolation="bilinear"))
-    with pytest.raises(ConfigError, match=r"centre was 1\.0, is 0\.875, interpolation was bicubic, is bilinear; remove"):
+    with pytest.raises(
+        ConfigError, match=r"centre was 1\.0, is 0\.875, interpolation was bicubic, is bilinear; remove"
+    ):
         embed_images(model, paths, size=SIZE, batch_size=4, resume=parts)
     assert content(parts) == before
 

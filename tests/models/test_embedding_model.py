@@ -154,7 +154,8 @@ def test_a_crop_that_is_none(tmp_path, crop):
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [('"c": 0.1', '"c": 0.2'), ('"image_size": 64', '"image_size": 65'), ('"centre": 1.0', '"centre": 0.9')]
+    ("old", "new"),
+    [('"c": 0.1', '"c": 0.2'), ('"image_size": 64', '"image_size": 65'), ('"centre": 1.0', '"centre": 0.9')],
 )
 def test_a_changed_digit_in_the_settings(tmp_path, old, new):
     EmbeddingModel(small(), 64).save_pretrained(tmp_path)

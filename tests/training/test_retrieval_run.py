@@ -1,6 +1,7 @@
 """Whole retrieval runs on made-up releases: workers, validations, best epochs, snapshots, options of the engine."""
 
 import json
+import math
 import os
 import signal
 from dataclasses import replace
@@ -123,6 +124,41 @@ def test_validation_holds_out_classes_or_is_refused(cub, tmp_path):
     assert [line["step"] for line in log if "validation" in line] == [3, 6]
 
 
+def test_the_figure_that_tells_the_best_is_known_before_training(cub, tmp_path):
+    chosen = {"on": "test", "every_epochs": 1}
+    with pytest.raises(ConfigError, match=r"evaluation\.select=R@3 is none of the figures: R@1, R@2, MAP@R"):
+        finished(config(cub, evaluation={**chosen, "select": "R@3"}), tmp_path / "run")
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def without_first_loss(monkeypatch):
+    """The loss of the first step is not a number."""
+    original = RetrievalTask.backward
+
+    def backward(self, step, batch, scaler):
+        parts = original(self, step, batch, scaler)
+        return parts if step else {**parts, "loss": parts["loss"] * float("nan")}
+
+    monkeypatch.setattr(RetrievalTask, "backward", backward)
+
+
+def test_averaged_weights_do_not_count_a_step_that_was_left_out(cub, tmp_path, monkeypatch):
+    import hyperdml.training.retrieval.train as module
+
+    averages = []
+
+    class Kept(module.WeightAverage):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            averages.append(self)
+
+    monkeypatch.setattr(module, "WeightAverage", Kept)
+    without_first_loss(monkeypatch)
+    settings = config(cub, optim={"ema": 0.5})
+    train(settings, load_splits(settings.data).train, tmp_path)
+    assert averages[0].notes() == {"steps": 5}
+
+
 def test_snapshots_keep_embeddings_and_proxies(cub, tmp_path):
     finished(config(cub, snapshot_epochs=[1, 2], optim={"ema": 0.5}), tmp_path / "run")
     first, last = (EmbeddingSet.load(tmp_path / "run" / "snapshots" / f"epoch-{epoch}") for epoch in (1, 2))
@@ -216,3 +252,16 @@ def test_hierarchical_triplets_get_a_new_class_tree_every_epoch(cub, tmp_path, m
     part = load_splits(settings.data).train
     train(replace(settings, optim=replace(settings.optim, epochs=3)), part, tmp_path)
     assert sizes == [24, 24, 24]
+
+
+def test_a_first_step_that_is_left_out_takes_its_class_tree_with_it(cub, tmp_path, monkeypatch):
+    without_first_loss(monkeypatch)
+    settings = config(cub, metric_loss={"name": "HierarchicalTripletLoss"}, hier={"weight": 0.0})
+    losses = []
+    train(
+        settings,
+        load_splits(settings.data).train,
+        tmp_path,
+        monitor=lambda done, figures: losses.append(figures["loss"]),
+    )
+    assert [math.isfinite(loss) for loss in losses] == [False] + 5 * [True]

@@ -1,13 +1,15 @@
 """The loop under every training, on a module of one vector."""
 
 import math
+import os
+import signal
 from dataclasses import dataclass
 
 import pytest
 import torch
 from torch import nn
 
-from hyperdml.errors import DivergedError
+from hyperdml.errors import DivergedError, Interrupted
 from hyperdml.training.engine.steps import Pace, take_steps
 
 
@@ -51,6 +53,8 @@ def take(net, losses, folder, pace, lr=1.0, factor=lambda step, group: 1.0, **op
         ({"clip_norm": 1.0}, [-0.6, -0.8]),
         ({"clip_norm": 10.0}, [-3.0, -4.0]),
         ({"clip_value": 3.5}, [-3.0, -3.5]),
+        ({"clip_value": 5.0}, [-3.0, -4.0]),
+        ({"clip_value": 3.0, "clip_norm": 3.0}, [-(4.5**0.5), -(4.5**0.5)]),
     ],
 )
 def test_clipping(tmp_path, clip, expected):
@@ -165,6 +169,27 @@ def test_a_validation_may_end_the_training(tmp_path):
         validate=lambda done: done == 6,
     )
     assert seen == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_training_that_a_validation_ended_stays_ended_after_an_interruption(tmp_path):
+    """The signal comes while the validation is made that ends the training."""
+    net, seen = module(0.0), []
+
+    def validate(done):
+        seen.append(done)
+        os.kill(os.getpid(), signal.SIGINT)
+        return True
+
+    def sitting(net):
+        losses = lambda step: {"loss": net.weight.sum()}  # noqa: E731
+        take(net, losses, tmp_path, Pace(100, 10, validate_every=3), validate=validate)
+
+    with pytest.raises(Interrupted, match="after step 3"):
+        sitting(net)
+    again = module(0.0)
+    sitting(again)
+    assert seen == [3]
+    assert torch.equal(again.weight, net.weight)
 
 
 def test_bad_steps_are_told_and_not_applied(tmp_path):

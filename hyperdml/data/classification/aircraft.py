@@ -9,7 +9,7 @@ import numpy as np
 from hyperdml.data.classification.config import ClassificationDataConfig
 from hyperdml.data.classification.splits import ClassificationSplits
 from hyperdml.data.labelled_images import FileImages
-from hyperdml.data.presence import check_present
+from hyperdml.data.presence import check_counts, check_present
 from hyperdml.errors import DataError
 from hyperdml.taxonomy import Taxonomy
 from hyperdml.taxonomy.datasets import fgvc_aircraft
@@ -57,11 +57,8 @@ def _listed(folder: Path, part: str, complete: bool) -> dict[str, str]:
         if image in variants:
             raise DataError(f"{path}, line {line}: image {image} is listed twice")
         variants[image] = variant
-    if complete and len(variants) != _COUNTS[part]:
-        raise DataError(
-            f"{path}: {part} of FGVC-Aircraft has {_COUNTS[part]:,} images, found {len(variants):,}. "
-            "Give data.complete=false to read a part of the data set"
-        )
+    if complete:
+        check_counts(path, f"{part} of FGVC-Aircraft", {"images": (len(variants), _COUNTS[part])})
     return variants
 
 

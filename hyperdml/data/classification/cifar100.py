@@ -16,6 +16,7 @@ from hyperdml.data.labelled_images import ArrayImages
 from hyperdml.errors import DataError
 from hyperdml.taxonomy import Taxonomy
 from hyperdml.taxonomy.datasets import cifar100
+from hyperdml.taxonomy.datasets.common import PART_HINT
 from hyperdml.taxonomy.formats.text import read_lines
 
 _PER_CLASS = {"train": 500, "test": 100}
@@ -122,7 +123,7 @@ def _check_counts(path: Path, counts: np.ndarray, each: int, taxonomy: Taxonomy)
         raise DataError(
             f"{path} holds {counts.sum():,} images, CIFAR-100 has {each * len(counts):,} there, {each} of each class; "
             f"{len(wrong)} classes differ: {named}{' ...' if len(wrong) > 5 else ''}. "
-            "Give data.complete=false to read a part of the data set"
+            f"{PART_HINT}"
         )
 
 

@@ -10,13 +10,13 @@ from hyperdml.data.classification.config import ClassificationDataConfig
 from hyperdml.data.classification.splits import ClassificationSplits
 from hyperdml.data.classification.validation import hold_out_tenth
 from hyperdml.data.labelled_images import FileImages
-from hyperdml.data.presence import check_present
+from hyperdml.data.presence import check_counts, check_present
 from hyperdml.errors import DataError
 from hyperdml.taxonomy.datasets import nabirds
 from hyperdml.taxonomy.datasets.common import find_file, integer, rows
 from hyperdml.taxonomy.names import listing
 
-_COUNTS = {"training": 23_929, "test": 24_633}
+_COUNTS = {"training images": 23_929, "test images": 24_633}
 
 
 def load_nabirds(config: ClassificationDataConfig) -> ClassificationSplits:
@@ -48,7 +48,9 @@ def load_nabirds(config: ClassificationDataConfig) -> ClassificationSplits:
         wrong = images[int((trained > 1).argmax())]
         raise DataError(f"{folder / 'train_test_split.txt'}: image {wrong} must be 1 (training) or 0 (test)")
     if config.complete:
-        _check_counts(folder, trained)
+        found = {"training images": int((trained == 1).sum()), "test images": int((trained == 0).sum())}
+        counts = {what: (found[what], _COUNTS[what]) for what in _COUNTS}
+        check_counts(folder / "train_test_split.txt", "NABirds", counts)
     boxes = _boxes(folder, images) if config.boxes else None
     everything = FileImages(folder, tuple(f"images/{path}" for path in paths.values()), labels, boxes)
     train = everything.select(np.flatnonzero(trained == 1))
@@ -91,13 +93,3 @@ def _boxes(folder: Path, images: list[str]) -> np.ndarray:
         image = images[int(empty[0])]
         raise DataError(f"{folder / 'bounding_boxes.txt'}: the box of image {image} is empty or outside of its image")
     return np.concatenate([corner, far], axis=1)
-
-
-def _check_counts(folder: Path, trained: np.ndarray) -> None:
-    found = {"training": int((trained == 1).sum()), "test": int((trained == 0).sum())}
-    if found != _COUNTS:
-        wrong = [f"{_COUNTS[part]:,} {part} images, found {count:,}" for part, count in found.items()]
-        raise DataError(
-            f"{folder / 'train_test_split.txt'}: NABirds has {' and '.join(wrong)}. "
-            "Give data.complete=false to read a part of the data set"
-        )

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from hyperdml.data.image_files import printable
-from hyperdml.errors import DataError
+from hyperdml.files import new_folder
 
 
 @contextmanager
@@ -26,18 +22,9 @@ def new_release(folder: Path, name: str) -> Iterator[Path]:
     Raises:
         DataError: it is there already.
     """
-    target = folder / name
-    if target.exists():
-        raise DataError(f"{printable(target)} is there already; a miniature never replaces files")
     folder.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=folder))
-    try:
+    with new_folder(folder / name) as unfinished:
         yield unfinished
-        unfinished.chmod(0o755)
-        os.rename(unfinished, target)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
 
 
 def write_rows(path: Path, rows: Iterable[Iterable[object]]) -> None:

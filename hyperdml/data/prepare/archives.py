@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +13,7 @@ from hyperdml.data.prepare.member_names import MemberNames
 from hyperdml.data.prepare.tar_members import tar_members
 from hyperdml.data.prepare.zip_members import zip_members
 from hyperdml.errors import DataError
+from hyperdml.files import new_folder
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
@@ -50,7 +48,7 @@ def extract_archive(
         file = archive.open("rb")
     except OSError as error:
         raise DataError(f"cannot open the archive {printable(archive)}: {error.strerror}") from error
-    with file, _new_folder(target) as folder:
+    with file, new_folder(target) as folder:
         size = os.fstat(file.fileno()).st_size
         meter = Meter(archive, size, limits)
         done = files = 0
@@ -89,20 +87,3 @@ def _unpacked(
         except ValueError as error:
             raise meter.refused(f"holds {member.name!r}, which {error}") from error
         yield Path(*parts), None if member.folder else member.content
-
-
-@contextmanager
-def _new_folder(target: Path) -> Iterator[Path]:
-    """A folder to write into, which gets its name when everything is written."""
-    if os.path.lexists(target):
-        raise DataError(f"{printable(target)} is there already, and nothing is overwritten")
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
-    try:
-        yield unfinished
-        mask = os.umask(0)
-        os.umask(mask)
-        unfinished.chmod(0o777 & ~mask)  # mkdtemp makes it private
-        os.rename(unfinished, target)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise

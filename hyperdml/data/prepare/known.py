@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hyperdml.data.folders import folders_within
 from hyperdml.data.image_files import printable
 from hyperdml.errors import ConfigError
 
@@ -112,21 +113,28 @@ def recognise(root: Path) -> str | None:
     """Name of the data set that a folder or file holds; None if none is recognised.
 
     Args:
-        root: folder of a release, or the one that holds it; or a table.
+        root: folder of a release, or one that holds it; or a table.
 
     Raises:
         ConfigError: it holds several data sets.
+        DataError: a folder cannot be listed.
     """
+    found = recognised(root)
+    if len(found) > 1:
+        raise ConfigError(f"{printable(root)} holds several data sets ({', '.join(found)}); give --name")
+    return found[0] if found else None
+
+
+def recognised(root: Path) -> list[str]:
+    """Names of the data sets that a folder holds, or that lie nearest in it."""
     if root.is_file():
-        return "csv"
-    for above in ("", "*/"):
-        found = [name for name, known in KNOWN.items() if any(_has(root, f"{above}{mark}") for mark in known.marks)]
-        if len(found) > 1:
-            raise ConfigError(f"{printable(root)} holds several data sets ({', '.join(found)}); give --name")
+        return ["csv"]
+    for folders in folders_within(root) if root.is_dir() else ():
+        found = [name for name, known in KNOWN.items() if any(_has(folder, known.marks) for folder in folders)]
         if found:
-            return found[0]
-    return None
+            return found
+    return []
 
 
-def _has(folder: Path, pattern: str) -> bool:
-    return next(folder.glob(pattern), None) is not None
+def _has(folder: Path, marks: Sequence[str]) -> bool:
+    return any(next(folder.glob(mark), None) is not None for mark in marks)

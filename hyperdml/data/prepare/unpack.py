@@ -14,6 +14,7 @@ from hyperdml.data.prepare.known import KNOWN, KnownDataset
 from hyperdml.errors import DataError
 
 _SUFFIXES = (".zip", ".tgz", ".tar.gz", ".tar", ".tar.bz2", ".tar.xz")
+_NOISE = "__MACOSX"  # what macOS adds to ZIP archives, of any data set
 _DEPTH = 3  # folders below the root in which archives are looked for
 
 
@@ -74,7 +75,7 @@ def plan(name: str, root: Path, archives: Sequence[Path] = ()) -> list[ToUnpack]
 def unpack(job: ToUnpack, tick: Callable[[int], None] | None = None) -> None:
     """Unpack an archive, whole or not at all.
 
-    What lies beside the folder in the archive is put beside it here.
+    What lies beside the folder in the archive is put beside it here, but for the notes of macOS.
 
     Args:
         job: from `plan`.
@@ -89,7 +90,7 @@ def unpack(job: ToUnpack, tick: Callable[[int], None] | None = None) -> None:
         raise DataError(f"{printable(target)} is there already, and nothing is overwritten")
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", suffix=".part", dir=target.parent) as place:
         unpacked = extract_archive(job.archive, Path(place) / "all", tick=tick)
-        names = sorted(entry.name for entry in unpacked.iterdir())
+        names = sorted(entry.name for entry in unpacked.iterdir() if entry.name != _NOISE)
         if not (unpacked / target.name).is_dir():
             shown = ", ".join(map(printable, names[:5])) + (" ..." if len(names) > 5 else "")
             raise DataError(f"{printable(job.archive)} holds no folder {target.name}, but {shown}; nothing was kept")

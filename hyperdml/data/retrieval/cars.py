@@ -9,13 +9,13 @@ import numpy as np
 
 from hyperdml.data.image_files import list_images, printable
 from hyperdml.data.labelled_images import FileImages
-from hyperdml.data.presence import check_present
-from hyperdml.data.retrieval.cars_lists import TRAINED, read_annotations, read_devkit, read_names
+from hyperdml.data.presence import check_counts, check_present
+from hyperdml.data.retrieval.cars_lists import TRAINED, read_annotations, read_devkit
 from hyperdml.data.retrieval.collection import TEST, TRAIN, ClassLevels, Collection
 from hyperdml.data.retrieval.config import DataConfig
-from hyperdml.data.retrieval.releases import check_counts, find_release
+from hyperdml.data.retrieval.releases import find_release
 from hyperdml.errors import DataError
-from hyperdml.taxonomy.datasets.cars import names_draft
+from hyperdml.taxonomy.datasets.cars import class_names_of, names_draft
 from hyperdml.taxonomy.datasets.common import finish
 from hyperdml.taxonomy.formats.draft import Wanted
 from hyperdml.taxonomy.names import listing
@@ -52,10 +52,10 @@ def load_cars(config: DataConfig) -> Collection:
     folder = find_release(Path(config.root or ""), _fits, wanted)
     if (folder / "cars_annos.mat").is_file() and (folder / "car_ims").is_dir():
         paths, labels = read_annotations(folder)
-        names = read_names(folder / "cars_annos.mat")
+        names = class_names_of(folder / "cars_annos.mat")
     elif (folder / "cars_train").is_dir():
         paths, labels, devkit = read_devkit(folder)
-        names = read_names(devkit / "cars_meta.mat")
+        names = class_names_of(devkit / "cars_meta.mat")
     else:
         return _by_folders(folder, config.complete)
     wrong = np.flatnonzero((labels < 0) | (labels >= len(names)))

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from hyperdml.data.image_files import printable
-from hyperdml.data.retrieval.mat_files import read_mat
 from hyperdml.errors import DataError
 from hyperdml.taxonomy.datasets.common import find_file
+from hyperdml.taxonomy.formats.mat_files import read_mat
 
 TRAINED = 98
 """Classes that the papers train on."""
@@ -72,18 +72,6 @@ def read_devkit(folder: Path) -> tuple[tuple[str, ...], np.ndarray, Path]:
 def _labelled(folder: Path, devkit: Path) -> Path | None:
     name = "cars_test_annos_withlabels.mat"
     return next((place / name for place in (devkit, folder) if (place / name).is_file()), None)
-
-
-def read_names(path: Path) -> tuple[str, ...]:
-    """Names of the classes, in order, of `cars_meta.mat` or `cars_annos.mat`.
-
-    Raises:
-        DataError: the file is missing, damaged or of another structure.
-    """
-    found = read_mat(path, "class_names")
-    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
-        raise DataError(f"{printable(path)}: class_names must be a list of texts")
-    return tuple(str(name).strip() for name in found)
 
 
 def _columns(path: Path, called: str) -> tuple[tuple[str, ...], np.ndarray]:

@@ -66,6 +66,18 @@ class Collection:
         )
 
 
+def prevailing(labels: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """(C,) for every class the id that most of its images have; of equals the lowest.
+
+    Args:
+        labels: (N,) classes, of which none is without images.
+        ids: (N,) int64, one an image.
+    """
+    (classes, found), counts = np.unique(np.stack([labels, ids]), axis=1, return_counts=True)
+    order = np.lexsort((found, -counts, classes))
+    return np.asarray(found[order][np.unique(classes[order], return_index=True)[1]])
+
+
 @dataclass(frozen=True, eq=False)
 class ClassLevels:
     """Levels of classes, as a `Collection` holds them: ids (C, L), names of levels, names of the coarsest ids."""

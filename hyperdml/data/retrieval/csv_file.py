@@ -10,9 +10,9 @@ import numpy as np
 from hyperdml.data.image_files import printable
 from hyperdml.data.labelled_images import FileImages
 from hyperdml.data.presence import check_present
-from hyperdml.data.retrieval.collection import TEST, TRAIN, VALIDATION, ClassLevels, Collection
+from hyperdml.data.retrieval.collection import TEST, TRAIN, VALIDATION, ClassLevels, Collection, prevailing
 from hyperdml.data.retrieval.config import DataConfig
-from hyperdml.data.retrieval.csv_table import Table, read_table
+from hyperdml.data.retrieval.csv_table import CATEGORY, Table, read_table
 from hyperdml.errors import DataError
 
 
@@ -24,7 +24,7 @@ def load_csv(config: DataConfig) -> Collection:
     | `split` | train, test or validation; where nothing is test, validation is, as in open-metric-learning |
     | `is_query`, `is_gallery` | True or False in rows of test and validation; all of a part both: leave-one-out |
     | `level_NAME` | levels above the class, from coarse to fine in the order of the columns |
-    | `category` | the level above the class where there is no `level_NAME` |
+    | `category` | the level above the class where there is no `level_NAME`: that of most of its images |
     | `x_1`, `y_1`, `x_2`, `y_2` | left, top, right and bottom of the part of the image to keep, in pixels |
 
     Other columns are passed over. Paths are relative to the folder of the table, or absolute. Classes are in the order
@@ -107,15 +107,20 @@ def _levels(table: Table, labels: np.ndarray, class_names: tuple[str, ...]) -> C
     if len({*names, "class"}) < len(names) + 1:
         raise DataError(f"{printable(table.path)}: levels cannot be called alike, or class: {', '.join(columns)}")
     cells = list(zip(*(table.filled(name) for name in columns), strict=True))
-    first = np.unique(labels, return_index=True)[1].tolist()
-    for row, label in enumerate(labels.tolist()):
-        if cells[row] != cells[first[label]]:
+    distinct = sorted(set(cells))
+    number = {lineage: k for k, lineage in enumerate(distinct)}
+    of_image = np.array([number[lineage] for lineage in cells], dtype=np.int64)
+    if columns != [CATEGORY]:
+        first = np.unique(labels, return_index=True)[1][labels]
+        astray = np.flatnonzero(of_image != of_image[first])
+        if len(astray):
+            row, other = int(astray[0]), int(first[astray[0]])
             raise table.fault(
                 row,
-                f"class {class_names[label]!r} is of {', '.join(columns)} {cells[row]!r}, but of "
-                f"{cells[first[label]]!r} in line {table.lines[first[label]]}",
+                f"class {class_names[labels[row]]!r} is of {', '.join(columns)} {cells[row]!r}, but of "
+                f"{cells[other]!r} in line {table.lines[other]}",
             )
-    lineages = [cells[row] for row in first]
+    lineages = [distinct[k] for k in prevailing(labels, of_image).tolist()]
     ids = [np.arange(len(class_names), dtype=np.int64)]
     for level in range(len(columns), 0, -1):
         nodes = {node: k for k, node in enumerate(sorted({lineage[:level] for lineage in lineages}))}

@@ -16,7 +16,9 @@ from hyperdml.taxonomy.names import listing, suggestion
 
 BOX = ("x_1", "y_1", "x_2", "y_2")
 """Left, top, right and bottom."""
-_KNOWN = ("path", "label", "split", "is_query", "is_gallery", "category", *BOX)
+CATEGORY = "category"
+"""A level above the class, of images as open-metric-learning has it: those of one class may differ."""
+_KNOWN = ("path", "label", "split", "is_query", "is_gallery", CATEGORY, *BOX)
 _TRUE, _FALSE, _NOTHING = ("true", "1", "1.0"), ("false", "0", "0.0"), ("", "none", "nan", "null", "<na>")
 _MOST = 2**31
 
@@ -42,7 +44,7 @@ class Table:
     def level_columns(self) -> list[str]:
         """Columns of levels above the class, coarse to fine: those called level or level_NAME, else `category`."""
         found = [name for name in self.columns if name == "level" or name.startswith("level_")]
-        return found or [name for name in self.columns if name == "category"]
+        return found or [name for name in self.columns if name == CATEGORY]
 
     def filled(self, name: str) -> list[str]:
         """A column without empty cells.

@@ -9,10 +9,10 @@ import numpy as np
 
 from hyperdml.data.image_files import list_images, printable
 from hyperdml.data.labelled_images import FileImages
-from hyperdml.data.presence import check_present
+from hyperdml.data.presence import check_counts, check_present
 from hyperdml.data.retrieval.collection import TEST, TRAIN, ClassLevels, Collection
 from hyperdml.data.retrieval.config import DataConfig
-from hyperdml.data.retrieval.releases import check_counts, find_release
+from hyperdml.data.retrieval.releases import find_release
 from hyperdml.errors import DataError
 from hyperdml.taxonomy.datasets import cub
 from hyperdml.taxonomy.datasets.common import integer, rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,10 +9,10 @@ import numpy as np
 
 from hyperdml.data.image_files import printable
 from hyperdml.data.labelled_images import FileImages
-from hyperdml.data.presence import check_present
-from hyperdml.data.retrieval.collection import TEST, TRAIN, Collection
+from hyperdml.data.presence import check_counts, check_present
+from hyperdml.data.retrieval.collection import TEST, TRAIN, Collection, prevailing
 from hyperdml.data.retrieval.config import DataConfig
-from hyperdml.data.retrieval.releases import check_counts, find_release
+from hyperdml.data.retrieval.releases import find_release
 from hyperdml.errors import DataError
 from hyperdml.taxonomy.datasets.common import rows
 from hyperdml.taxonomy.names import listing
@@ -62,7 +61,7 @@ def load_in_shop(config: DataConfig) -> Collection:
     base = _base(folder, table.paths)
     check_present(folder, tuple(f"{base}{name}" for name in table.paths))
     images = FileImages(folder, tuple(f"{base}{name}" for name in table.paths), labels.astype(np.int64))
-    levels, genders = _levels(table.categories, labels, len(items))
+    levels, genders = _levels(table.categories, labels)
     return Collection(
         images,
         tuple(items.tolist()),
@@ -130,14 +129,10 @@ def _base(folder: Path, paths: list[str]) -> str:
     raise DataError(f"{printable(folder)} holds no images: looked for Img/img/{gender}, img/{gender} and Img/{gender}")
 
 
-def _levels(categories: list[tuple[str, str]], labels: np.ndarray, count: int) -> tuple[np.ndarray, tuple[str, ...]]:
+def _levels(categories: list[tuple[str, str]], labels: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """(C, 3) ids of gender, category and item of every item, and the names of the genders."""
     known = {pair: k for k, pair in enumerate(sorted(set(categories)))}
     genders = {name: k for k, name in enumerate(sorted({gender for gender, _ in known}))}
     above = np.array([genders[gender] for gender, _ in known], dtype=np.int64)
-    votes = Counter(zip(labels.tolist(), (known[pair] for pair in categories), strict=True))
-    chosen: dict[int, int] = {}
-    for (item, category), _ in sorted(votes.items(), key=lambda vote: (vote[0][0], -vote[1], vote[0][1])):
-        chosen.setdefault(item, category)
-    ids = np.array([chosen[item] for item in range(count)], dtype=np.int64)
-    return np.stack([above[ids], ids, np.arange(count)], axis=1), tuple(genders)
+    ids = prevailing(labels, np.array([known[pair] for pair in categories], dtype=np.int64))
+    return np.stack([above[ids], ids, np.arange(len(ids))], axis=1), tuple(genders)

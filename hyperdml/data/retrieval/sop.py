@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from hyperdml.data.labelled_images import FileImages
-from hyperdml.data.presence import check_present
+from hyperdml.data.presence import check_counts, check_present
 from hyperdml.data.retrieval.collection import TEST, TRAIN, ClassLevels, Collection
 from hyperdml.data.retrieval.config import DataConfig
-from hyperdml.data.retrieval.releases import check_counts, find_release
+from hyperdml.data.retrieval.releases import find_release
 from hyperdml.errors import DataError
 from hyperdml.taxonomy.datasets import sop
 from hyperdml.taxonomy.datasets.common import find_file, integer, rows

@@ -89,13 +89,13 @@ class HierarchicalTripletLoss(BaseMetricLossFunction):
         """Build the class tree from the embeddings of the training set; the paper does so after every epoch.
 
         Args:
-            embeddings: (N, d) embeddings.
+            embeddings: (N, d) embeddings; their N x N distances are computed where the loss is.
             labels: (N,) classes, 0 to num_classes - 1, each present.
 
         Raises:
             ValueError: the labels do not fit, or classes are so wide that no level lies above them.
         """
-        labels = labels.to(embeddings.device)
+        embeddings, labels = embeddings.to(self.level.device), labels.to(self.level.device)
         between = class_distances(embeddings, labels, self.num_classes, self.distance)
         singles = torch.bincount(labels, minlength=self.num_classes) == 1
         tree = build_class_tree(between, singles, len(self.thresholds) - 1, self.largest)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from hyperdml.errors import DataError
 from hyperdml.taxonomy.datasets.common import count_notes, find_file, finish
 from hyperdml.taxonomy.formats.draft import Draft, Wanted
+from hyperdml.taxonomy.formats.mat_files import read_mat
 from hyperdml.taxonomy.formats.terms import Terms
 from hyperdml.taxonomy.taxonomy import Taxonomy
 
@@ -74,7 +72,7 @@ def cars(folder: Path, by: str = "type", *, complete: bool = True, virtual_root:
 def cars_draft(folder: Path, wanted: Wanted, by: str = "type") -> Draft:
     """What the names say."""
     path = find_file(folder, "cars_meta.mat", "devkit/cars_meta.mat", "cars_annos.mat")
-    return names_draft(_class_names(path), wanted, by)
+    return names_draft(class_names_of(path), wanted, by)
 
 
 def names_draft(names: Sequence[str], wanted: Wanted, by: str) -> Draft:
@@ -120,11 +118,13 @@ def make_and_type(name: str) -> tuple[str, str]:
     return make, body
 
 
-def _class_names(path: Path) -> list[str]:
-    from scipy.io import loadmat
+def class_names_of(path: Path) -> tuple[str, ...]:
+    """Names of the classes, in order, of `cars_meta.mat` or `cars_annos.mat`.
 
-    try:
-        found: Any = loadmat(path, variable_names=["class_names"])["class_names"]
-        return [str(np.ravel(name)[0]).strip() for name in np.ravel(found)]
-    except Exception as error:  # a damaged file makes SciPy raise whatever its bytes lead to
-        raise DataError(f"{path} holds no class_names: {error!r}") from error
+    Raises:
+        DataError: the file is missing, damaged or of another structure.
+    """
+    found = read_mat(path, "class_names")
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise DataError(f"{path}: class_names must be a list of texts")
+    return tuple(str(name).strip() for name in found)

@@ -11,6 +11,12 @@ from hyperdml.taxonomy.formats.draft import Draft
 from hyperdml.taxonomy.formats.text import read_lines
 from hyperdml.taxonomy.taxonomy import Taxonomy
 
+PART_HINT = (
+    "To read a part of the data set, give complete=False (data.complete=false in a recipe, --partial to hyperdml "
+    "datasets)"
+)
+"""What to do about counts that differ, wherever they were asked for."""
+
 
 def find_file(folder: Path, *names: str) -> Path:
     """The first of some files that is in a folder.
@@ -86,5 +92,5 @@ def finish(read: Callable[[], Draft], path: Path, complete: bool, virtual_root: 
         raise DataError(f"{path}: {error}") from error
     wrong = [note.message for note in draft.notes if note.kind == "counts"]
     if complete and wrong:
-        raise DataError(f"{path}: {'; '.join(wrong)}. Give complete=False to read a part of the data set")
+        raise DataError(f"{path}: {'; '.join(wrong)}. {PART_HINT}")
     return draft.taxonomy(path, virtual_root, unary)

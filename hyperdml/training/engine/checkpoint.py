@@ -49,6 +49,7 @@ def save_checkpoint(
     seconds: float,
     scaler: GradScaler,
     extras: Mapping[str, Stateful],
+    over: bool = False,
 ) -> None:
     """Write the state after `step` steps, look whether it is on the disk, then remove older files.
 
@@ -61,6 +62,7 @@ def save_checkpoint(
         seconds: training time so far.
         scaler: of the loss; its state is stored with it.
         extras: what else is kept, by name.
+        over: the training ends here, before its last step.
 
     Raises:
         OSError: the disk does not take it; the previous checkpoint is kept.
@@ -77,6 +79,7 @@ def save_checkpoint(
     meta = {
         "step": step,
         "seconds": seconds,
+        "over": over,
         "config": config_to_dict(config),
         "param_groups": state["param_groups"],
         "scaler": scaler.state_dict(),
@@ -103,7 +106,7 @@ def load_checkpoint(
     config: DataclassInstance,
     scaler: GradScaler,
     extras: Mapping[str, Stateful],
-) -> tuple[int, float] | None:
+) -> tuple[int, float, bool] | None:
     """Restore the newest checkpoint of a folder.
 
     Args:
@@ -115,7 +118,7 @@ def load_checkpoint(
         extras: receive theirs.
 
     Returns:
-        Number of finished steps and training seconds, or None if there is no checkpoint.
+        Number of finished steps, training seconds and whether the training ended there; None without a checkpoint.
 
     Raises:
         ConfigError: the configuration differs; the message lists the keys.
@@ -131,7 +134,10 @@ def load_checkpoint(
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"cannot read checkpoint {pointer}: {error}") from error
     if not intact:
-        raise DataError(f"checkpoint {path} is damaged: its SHA-256 is not the one in {pointer.name}")
+        raise DataError(
+            f"checkpoint {path} is damaged: its SHA-256 is not the one in {pointer.name}; without the folder {folder} "
+            "this training begins anew"
+        )
     tensors, meta = _read(path)
     refuse_changes(meta["config"], config, path)
     module.load_state_dict({k.removeprefix(_MODULE): v for k, v in tensors.items() if k.startswith(_MODULE)})
@@ -147,7 +153,7 @@ def load_checkpoint(
         start = f"{_EXTRA}{name}."
         own = {key.removeprefix(start): value for key, value in tensors.items() if key.startswith(start)}
         extra.restore(own, meta["extras"][name])
-    return meta["step"], meta["seconds"]
+    return meta["step"], meta["seconds"], meta.get("over", False)  # earlier versions did not note it
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -42,8 +42,7 @@ class WeightAverage:
         """Take in the weights after a step."""
         self._steps += 1
         share = (1 - self.decay) / (1 - self.decay**self._steps)  # of the newest; 1 at the first step
-        for name, average in self._average.items():
-            average.lerp_(self._weights[name], share)
+        torch._foreach_lerp_(list(self._average.values()), list(self._weights.values()), share)
 
     @contextmanager
     @torch.no_grad()

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import torch
+from torch import Tensor
 from torch import distributed as dist
 
 from hyperdml.distributed import is_distributed
-from hyperdml.errors import EnvironmentProblem
+from hyperdml.errors import ConfigError, EnvironmentProblem
 
 # the first process evaluates alone while the others wait; a process that dies is told by its closed connections
 _PATIENCE = timedelta(hours=12)
@@ -59,11 +60,14 @@ def joined(device: str) -> Iterator[Place]:
         The place of this process.
 
     Raises:
+        ConfigError: the device is one GPU, for several processes.
         EnvironmentProblem: there are fewer GPUs than processes, or a process of the group has ended.
     """
     if not launched():
         yield Place()
         return
+    if device.startswith("cuda:"):
+        raise ConfigError(f"device={device} is one GPU for all processes; device=cuda gives each its own")
     cuda = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
     if cuda:
         local = int(os.environ.get("LOCAL_RANK", "0"))
@@ -85,11 +89,14 @@ def joined(device: str) -> Iterator[Place]:
 
 def any_says(value: bool | int | None) -> int:
     """The largest value of all processes, None and False being 0; a collective, which all have to call."""
-    if not is_distributed():
-        return int(value or 0)
-    found = torch.tensor([int(value or 0)], device=_device())
+    return int(largest(value)) if is_distributed() else int(value or 0)
+
+
+def largest(value: bool | int | None) -> Tensor:
+    """What `any_says` gives in a process group, as a scalar that does not wait for the device; a collective."""
+    found = torch.tensor(int(value or 0), device=_device())
     dist.all_reduce(found, dist.ReduceOp.MAX)
-    return int(found)
+    return found
 
 
 def text_of_first(text: str) -> str:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor, nn
 
+from hyperdml.distributed import is_distributed
 from hyperdml.errors import DivergedError, Interrupted
 from hyperdml.training.engine.bad_steps import BadSteps
 from hyperdml.training.engine.checkpoint import Stateful, load_checkpoint, save_checkpoint
 from hyperdml.training.engine.interrupt import InterruptGuard
-from hyperdml.training.engine.processes import any_says, is_first
+from hyperdml.training.engine.processes import any_says, is_first, largest
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -63,7 +64,7 @@ class Pace:
         checkpoint_every: steps between checkpoints.
         validate_every: steps between validations; 0 for none.
         clip_value: largest absolute value of a gradient entry, or None.
-        clip_norm: largest Euclidean norm of the whole gradient, or None.
+        clip_norm: largest Euclidean norm of the whole gradient, after `clip_value` if both are given; or None.
     """
 
     steps: int
@@ -118,24 +119,26 @@ def take_steps(
     """
     scaler = scaler or torch.amp.GradScaler("cpu", enabled=False)  # hands everything through
     extras = {**(extras or {}), **({"bad_steps": bad} if bad is not None else {})}
-    first, seconds = load_checkpoint(checkpoints, task.module, optimizer, config, scaler, extras) or (0, 0.0)
+    found = load_checkpoint(checkpoints, task.module, optimizer, config, scaler, extras)
+    first, seconds, over = found or (0, 0.0, False)
     start = time.perf_counter() - seconds
     if on_start is not None:
         on_start(first)
     with InterruptGuard() as guard:
-        for step in range(first, pace.steps):
+        for step in range(first, first if over else pace.steps):
             for group in optimizer.param_groups:
                 group["lr"] = group["base_lr"] * lr_factor(step, group["name"])
-            figures = _step(task, optimizer, pace, scaler, bad, step)
+            figures, came = _step(task, optimizer, pace, scaler, bad, step, guard)
             done, enough = step + 1, False
             if monitor is not None:
                 monitor(done, figures)
             if pace.validate_every and done % pace.validate_every == 0:
                 enough = bool(any_says(validate is not None and validate(done)))
-            came = any_says(guard.signal_number)
+            if not is_distributed():
+                came = guard.signal_number or 0
             if is_first() and (came or (done % pace.checkpoint_every == 0 and done < pace.steps and not enough)):
                 spent = time.perf_counter() - start
-                save_checkpoint(checkpoints, done, task.module, optimizer, config, spent, scaler, extras)
+                save_checkpoint(checkpoints, done, task.module, optimizer, config, spent, scaler, extras, enough)
             if came:
                 raise Interrupted(f"interrupted after step {done}; its state is saved", came)
             if enough:
@@ -150,16 +153,20 @@ def _step(
     scaler: torch.amp.GradScaler,
     bad: BadSteps | None,
     step: int,
-) -> dict[str, float]:
+    guard: InterruptGuard,
+) -> tuple[dict[str, float], int]:
+    """Take a step; its figures, and the signal that any of several processes got."""
     batch = task.batch(step)
     optimizer.zero_grad(set_to_none=True)
     parts = task.backward(step, batch, scaler)
     scaler.unscale_(optimizer)
     with_gradient = [p for p in task.module.parameters() if p.grad is not None]
     norm = torch.nn.utils.get_total_norm([p.grad for p in with_gradient if p.grad is not None])
+    numbers = [*parts.values(), norm, *([largest(guard.signal_number)] if is_distributed() else [])]
     # one wait for the device, not one a number
-    *values, total = torch.stack([*(value.float() for value in parts.values()), norm.float()]).tolist()
-    figures = dict(zip(parts, values, strict=True))
+    values = torch.stack([number.to(norm.device, torch.float32) for number in numbers]).tolist()
+    figures, total = dict(zip(parts, values, strict=False)), values[len(parts)]
+    came = int(values[-1]) if is_distributed() else 0
     wrong = None
     if not math.isfinite(figures["loss"]):
         wrong = f"the loss is not finite at step {step + 1}: {figures}"
@@ -172,13 +179,14 @@ def _step(
         bad.left_out(step, figures, batch)
         optimizer.zero_grad(set_to_none=True)
         scaler.update()
-        return figures
-    if pace.clip_value is not None:
+        return figures, came
+    if pace.clip_value is not None and not total <= pace.clip_value:  # no entry is larger than the norm
         torch.nn.utils.clip_grad_value_(with_gradient, pace.clip_value)
+        norm = torch.nn.utils.get_total_norm([p.grad for p in with_gradient if p.grad is not None])
     if pace.clip_norm is not None:
         torch.nn.utils.clip_grads_with_norm_(with_gradient, pace.clip_norm, norm)
     scaler.step(optimizer)
     scaler.update()
     if bad is not None:
         bad.fine()
-    return figures
+    return figures, came

@@ -10,6 +10,7 @@ from hyperdml.errors import ConfigError, DataError
 from hyperdml.training.engine.loggers import check_loggers
 from hyperdml.training.retrieval.config import TrainConfig
 from hyperdml.training.retrieval.create_learner import create_learner, training_taxonomy
+from hyperdml.training.retrieval.evaluate import score
 from hyperdml.training.retrieval.schedule import Schedule, schedule_of
 from hyperdml.training.retrieval.task import create_batches
 
@@ -43,9 +44,21 @@ def check_run(config: TrainConfig, splits: RetrievalSplits, device: torch.device
                 "classes; evaluation.on=test looks at the test classes, as published code does"
             )
         parts["validation"] = splits.validation
+    if schedule.validate_every:
+        _check_select(config, parts[config.evaluation.on])
     for name, part in parts.items():
         _check_part(config, name, part)
     return schedule
+
+
+def _check_select(config: TrainConfig, part: RetrievalPart) -> None:
+    """Refuse a figure that validations will not have."""
+    rows = max(config.evaluation.ks) + 2  # of a made-up part, for the names of its figures
+    labels = np.zeros(rows, dtype=np.int64)
+    levels = labels[:, None].repeat(len(part.level_names), axis=1)
+    names = score(torch.zeros(rows, 2), labels, levels, part.level_names, config.evaluation.ks, config.model.head.c)
+    if config.evaluation.select not in names:
+        raise ConfigError(f"evaluation.select={config.evaluation.select} is none of the figures: {', '.join(names)}")
 
 
 def _check_part(config: TrainConfig, name: str, part: RetrievalPart) -> None:

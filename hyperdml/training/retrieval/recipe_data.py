@@ -10,7 +10,6 @@ from hyperdml.training.recipe_part import Part, Values
 
 def _values(name: str) -> Values:
     return {
-        "workers": (8, "ours"),
         "checkpoint_every": (500, "ours"),
         "data.name": (name, ""),
         "data.image_size": (224, "scripts"),

@@ -43,7 +43,8 @@ def training_values(data: str, net: str, dim: int, method: str, variant: Variant
         values["optim.epochs"] = (TRAINING[data].paper_epochs, "paper, Table 3")
         if net == "resnet50":
             values |= _proxy_anchor(data, method)
-            del values["batch.per_class"]
+            if values["batch.sampler"][0] == "shuffle":
+                del values["batch.per_class"]
     elif variant == "ours":
         values |= {
             "batch.replace": (False, "ours: no image twice in a batch"),
@@ -132,7 +133,7 @@ def _proxy_anchor(data: str, method: str) -> dict[str, tuple[object, str]]:
     small = data in ("cub", "cars")
     source = _README if small else _README + ", there BN-Inception"
     values: dict[str, tuple[object, str]] = {
-        "model.head.kind": ("plain", _CODE),
+        "model.head.kind": ("plain", _CODE + ": no layer norm"),
         "model.head.riemannian_gradient": (False, "the paper does not have it"),
         "model.freeze_bn": ("all" if small else "no", source),
         "batch.size": (120 if small else 180, source),
@@ -141,6 +142,7 @@ def _proxy_anchor(data: str, method: str) -> dict[str, tuple[object, str]]:
         "crop.interpolation": ("bilinear", _CODE),
         "optim.epochs": (60, _CODE),
         "optim.lr": (1e-4 if small else 6e-4, source),
+        "optim.head_lr_mult": (1.0, _CODE),
         "optim.weight_decay": (1e-4, _CODE),
         "optim.eps": (1e-8, _CODE),
         "optim.warmup_epochs": (5 if small else 1, source),
@@ -150,6 +152,8 @@ def _proxy_anchor(data: str, method: str) -> dict[str, tuple[object, str]]:
     }
     if method == "pa":
         values["optim.class_proxy_lr_mult"] = (100.0, _CODE)
+    if method.startswith("ms"):  # 180 random images of SOP hold one pair of a class
+        values["batch.sampler"] = ("m_per_class", "ours: pairs of a class, which random batches hardly have")
     return values
 
 

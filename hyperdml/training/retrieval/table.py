@@ -43,15 +43,18 @@ def retrieval_text(name: str) -> str:
         name: one of `retrieval_names()`.
     """
     cell = _cells()[name]
-    data, net, _, method, _ = cell
+    data, net, _, method, variant = cell
     remarks = [
         retrieval_title(name),
         f"Name the folder of the release: hyperdml train {name} data.root=FOLDER",
         "Sources: scripts, those that HIER's authors released; paper, Kim et al., CVPR 2023.",
     ]
+    if net == "resnet50" and variant == "paper":
+        remarks.append('Proxy Anchor, Kim et al., CVPR 2020: "we follow the training setting of" it, says the paper.')
     if METHODS[method].compared:
         remarks.append("The paper quotes a figure from others; this is the training of HIER's scripts with their loss.")
     if METHODS[method].hyp:
+        remarks.append("Hyp-ViT, Ermolov et al., CVPR 2022.")
         remarks.append("batch.piece=100 brings the batch through a small GPU in pieces, to the same result.")
     values: Values = {**DATA[data].values, **net_values(net), **training_values(*cell)}
     return recipe_yaml(remarks, values)

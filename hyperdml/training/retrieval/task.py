@@ -89,7 +89,8 @@ class RetrievalTask:
     def backward(self, step: int, batch: Batch, scaler: torch.amp.GradScaler) -> dict[str, Tensor]:
         """Gradient of the loss of the whole batch; the parts of the loss, alike in all processes."""
         learner, labels = self.module, batch["labels"]
-        if self._tree is not None and step % len(self) == 0:
+        # a step that was left out takes its tree with it
+        if self._tree is not None and (step % len(self) == 0 or bool(self._tree.thresholds.isnan().any())):
             features = None if self._bank is None else self._bank[:, 0]
             points = embed_part(learner.model, self.part, self.config, features)
             self._tree.update_tree(points, torch.tensor(self.part.labels))

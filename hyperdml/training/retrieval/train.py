@@ -88,7 +88,9 @@ def train(
     average = None if optim.ema is None else WeightAverage(learner.model, optim.ema)
     extras: dict[str, Stateful] = {"best": best} | ({} if average is None else {"average": average})
 
-    reached = 0
+    optimizer, reached = create_optimizer(learner, optim), 0
+    if average is not None:  # steps that are left out are none of the optimiser
+        optimizer.register_step_post_hook(lambda *_: average.update())
 
     def start(done: int) -> None:
         nonlocal reached
@@ -99,8 +101,6 @@ def train(
     def after(done: int, figures: dict[str, float]) -> None:
         nonlocal reached
         reached = done
-        if average is not None:
-            average.update()
         if monitor is not None:
             monitor(done, figures)
         if snapshot is not None and done in schedule.snapshots:
@@ -123,7 +123,7 @@ def train(
 
     seconds = take_steps(
         task,
-        create_optimizer(learner, optim),
+        optimizer,
         Pace(schedule.steps, config.checkpoint_every, schedule.validate_every, optim.clip_value, optim.clip_norm),
         lambda step, group: lr_factor(step, group, schedule, optim),
         config,

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from hyperdml.data.image_files import printable
 from hyperdml.errors import DataError
 
 Value = str | np.ndarray | list["Value"] | dict[str, list["Value"]]
@@ -46,9 +45,9 @@ def read_mat(path: Path, name: str) -> Value:
             raise ValueError(f"it holds more than {_MOST} bytes")
         return _variable(path.read_bytes(), name)
     except OSError as error:
-        raise DataError(f"cannot read {printable(path)}: {error.strerror}") from error
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, struct.error, zlib.error) as error:
-        raise DataError(f"{printable(path)}: no {name} can be read from this MATLAB file: {error}") from error
+        raise DataError(f"{path}: no {name} can be read from this MATLAB file: {error}") from error
 
 
 def _variable(content: bytes, name: str) -> Value:

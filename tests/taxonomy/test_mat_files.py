@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.io import loadmat, savemat
 
-from hyperdml.data.retrieval.mat_files import read_mat
 from hyperdml.errors import DataError
+from hyperdml.taxonomy.formats.mat_files import read_mat
 
 CALM = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
 
@@ -76,7 +76,7 @@ def test_files_of_the_other_byte_order(tmp_path):
 
 
 def test_what_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("hyperdml.data.retrieval.mat_files._MOST", 10_000)
+    monkeypatch.setattr("hyperdml.taxonomy.formats.mat_files._MOST", 10_000)
     bomb = zlib.compress(bytes(1_000_000))
     (tmp_path / "x.mat").write_bytes(bytes(124) + b"\x00\x01IM" + struct.pack("<II", 15, len(bomb)) + bomb)
     with pytest.raises(DataError, match="a variable is cut off or too large"):
