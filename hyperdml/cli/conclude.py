@@ -181,7 +181,8 @@ def print_result(console: Console, config: TrainConfig, folder: Path, result: Ru
             console.print(text)
     for text in result.radius.lines():
         console.print(f"  {text}")
-    console.print(f"\nwritten to {folder}: report.md, disk.png, model/, embeddings.safetensors, metrics.jsonl")
+    models = "model/" if result.main_best is None else "model/, best_model/"
+    console.print(f"\nwritten to {folder}: report.md, disk.png, {models}, embeddings.safetensors, metrics.jsonl")
     print_steps(console, next_steps(folder, config))
 
 

@@ -71,9 +71,8 @@ def _nothing(words: Sequence[str], names: Sequence[str]) -> str:
         for word in words
         if word not in known and (close := difflib.get_close_matches(word, known, n=3))
     ]
-    return (
-        f"no recipe has {asked} in its name as whole parts{''.join(hints)}"
-        + ("" if hints else "; hyperdml recipes list shows what names are made of")
+    return f"no recipe has {asked} in its name as whole parts{''.join(hints)}" + (
+        "" if hints else "; hyperdml recipes list shows what names are made of"
     )
 
 

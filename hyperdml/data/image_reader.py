@@ -56,7 +56,7 @@ class ImageReader:
         self._order = _Order()
         with on_our_terms():
             self._loader = DataLoader(
-                _Reader(data, crop, size),
+                BatchReader(data, crop, size),
                 batch_size=None,
                 sampler=self._order,
                 num_workers=workers,
@@ -128,7 +128,7 @@ class _Order:
             yield views
 
 
-class _Reader(Dataset[_Read]):
+class BatchReader(Dataset[_Read]):
     """Reads and crops one batch; the part that goes to the workers."""
 
     def __init__(self, data: LabelledImages, crop: CropConfig, size: int) -> None:

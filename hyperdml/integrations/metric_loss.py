@@ -14,9 +14,10 @@ from torch import nn
 from hyperdml.errors import ConfigError
 from hyperdml.geometry import expmap0
 from hyperdml.integrations.baselines import HierarchicalTripletLoss, HypLoss
-from hyperdml.integrations.class_weights import COSINE_ALONE, has_class_weights, parametrize_on_ball
+from hyperdml.integrations.class_weights import has_class_weights, parametrize_on_ball
 from hyperdml.integrations.classes_by_name import DistanceName, distance_argument, find_class
 from hyperdml.integrations.cross_batch_memory import CrossBatchMemory
+from hyperdml.integrations.loss_checks import check_class, check_margins, check_memory
 from hyperdml.integrations.mined_loss import MinedLoss
 from hyperdml.integrations.reciprocal_miner import ReciprocalNeighborMiner
 
@@ -69,9 +70,7 @@ def create_metric_loss(
     if found is not None:
         _try_with(loss, found, name, num_classes, embedding_size, c)
     if memory is not None:
-        if name not in CrossBatchMemory.supported_losses():
-            can = ", ".join(CrossBatchMemory.supported_losses())
-            raise ConfigError(f"metric_loss.memory: {name} compares with no other batch; losses that do: {can}")
+        check_memory(name, found)
         return CrossBatchMemory(loss, embedding_size, memory, found)
     return loss if found is None else MinedLoss(loss, found)
 
@@ -103,12 +102,9 @@ def _create_loss(
     constructors = [vars(base)["__init__"] for base in kind.__mro__ if "__init__" in vars(base) and base is not object]
     accepted = {key for constructor in constructors for key in inspect.signature(constructor).parameters}
     filled = {"num_classes": num_classes, "embedding_size": embedding_size}
-    arguments = {key: value for key, value in filled.items() if key in accepted}
+    arguments: dict[str, Any] = {key: value for key, value in filled.items() if key in accepted}
     on_ball = distance == "poincare" and has_class_weights(kind)
-    if distance in ("poincare", "euclidean") and issubclass(kind, COSINE_ALONE):
-        raise ConfigError(f"metric_loss.distance={distance}: {name} compares by cosine alone")
-    if kind is losses.DynamicSoftMarginLoss:
-        raise ConfigError(f"metric_loss.name: {name} keeps the gradients of the step before, and fails in the second")
+    check_class(kind, distance)
     if kind is HierarchicalTripletLoss and distance is not None and "largest" not in options:
         arguments["largest"] = 4 * clip_r if distance == "poincare" else 2.0  # of unit vectors, not squared here
     try:
@@ -117,7 +113,7 @@ def _create_loss(
         loss: losses.BaseMetricLossFunction = kind(**arguments, **options)
         if on_ball:
             parametrize_on_ball(loss, c, clip_r)
-        _check_margins(loss)
+        check_margins(loss)
         return loss
     except Exception as error:  # losses raise whatever comes up when an option is unknown or out of range
         what = "" if distance is None else f" with metric_loss.distance={distance}"
@@ -125,21 +121,6 @@ def _create_loss(
             f"metric_loss.options {dict(options)}{what} do not fit {name}: {error!r} (options of a recipe stay when "
             "only the name is changed; metric_loss.options={} clears them)"
         ) from error
-
-
-def _check_margins(loss: losses.BaseMetricLossFunction) -> None:
-    """Refuse margins with which pairs of a class may stay further apart than other pairs have to be.
-
-    Raises:
-        ValueError: the margins of a contrastive loss stand the wrong way round for its distance.
-    """
-    if not isinstance(loss, losses.ContrastiveLoss):
-        return
-    pos, neg = loss.pos_margin, loss.neg_margin
-    if loss.distance.is_inverted and pos < neg:
-        raise ValueError(f"similarities need pos_margin above neg_margin, as 1 and 0.5, got {pos:g} and {neg:g}")
-    if not loss.distance.is_inverted and pos > neg:
-        raise ValueError(f"distances need pos_margin below neg_margin, as 0 and 1, got {pos:g} and {neg:g}")
 
 
 def _create_miner(name: str, options: Mapping[str, Any], distance: DistanceName | None, c: float) -> miners.BaseMiner:

@@ -40,9 +40,17 @@ from hyperdml.metrics.taxonomic.node_sets import NodeSetScores, node_set_scores
 from hyperdml.metrics.taxonomic.per_class import PerClassAccuracy
 from hyperdml.metrics.taxonomic.report import classification_report, per_class_accuracy
 from hyperdml.metrics.taxonomic.risk_coverage import RiskCoverage
+from hyperdml.metrics.trees.best_match import best_match_f1
+from hyperdml.metrics.trees.cophenetic import cophenetic_correlation
+from hyperdml.metrics.trees.dasgupta import dasgupta_cost
 from hyperdml.metrics.trees.dendrogram import dendrogram_purity
+from hyperdml.metrics.trees.gromov import gromov_delta
 from hyperdml.metrics.trees.radius import radius_report
 from hyperdml.metrics.trees.radius_result import RadiusReport
+from hyperdml.metrics.trees.robinson_foulds import robinson_foulds
+from hyperdml.metrics.trees.tree_scores import tree_scores
+from hyperdml.metrics.trees.tree_scores_result import TreeScores
+from hyperdml.metrics.trees.triplets import triplet_accuracy
 
 __all__ = [
     "Accumulator",
@@ -62,17 +70,22 @@ __all__ = [
     "RetrievalResult",
     "RiskCoverage",
     "SharedLevels",
+    "TreeScores",
     "asi",
     "asi_scores",
     "average_hierarchical_precision",
+    "best_match_f1",
     "bootstrap_interval",
     "classification_report",
     "clustering_scores",
+    "cophenetic_correlation",
+    "dasgupta_cost",
     "dendrogram_purity",
     "evaluation_report",
     "first_positive_rank",
     "graded_report",
     "graded_scores",
+    "gromov_delta",
     "hierarchical_average_precision",
     "hierarchical_precision_at_k",
     "hp_scores",
@@ -99,4 +112,7 @@ __all__ = [
     "retrieval_report",
     "retrieve",
     "retrieve_each",
+    "robinson_foulds",
+    "tree_scores",
+    "triplet_accuracy",
 ]

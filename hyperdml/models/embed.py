@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from hyperdml.data.image_files import Broken, UnreadableImage, name_broken, printable
-from hyperdml.data.image_reader import Views, _Reader
+from hyperdml.data.image_reader import BatchReader, Views
 from hyperdml.data.labelled_images import FileImages
 from hyperdml.data.views import finished
 from hyperdml.errors import ConfigError, DataError
@@ -161,7 +161,7 @@ def _batches(
     waiting: deque[tuple[int, list[Future[_Read]]]] = deque()
     starts = iter(range(done, len(paths), batch_size))
     files = FileImages(Path(), tuple(map(str, paths)), np.zeros(len(paths), np.int64))
-    reader = _Reader(files, model.crop, size)
+    reader = BatchReader(files, model.crop, size)
     try:
         while True:
             while len(waiting) < _AHEAD and (start := next(starts, None)) is not None:
@@ -179,7 +179,7 @@ def _batches(
         pool.shutdown(cancel_futures=True)
 
 
-def _read(reader: _Reader, row: int, path: Path) -> _Read:
+def _read(reader: BatchReader, row: int, path: Path) -> _Read:
     state = file_state(path)
     found = reader[Views(np.array([row]), None)]
     return (found[0] if isinstance(found, Tensor) else UnreadableImage(path, found[1])), state

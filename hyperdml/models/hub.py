@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import urllib.error
 import urllib.request
@@ -96,12 +97,15 @@ def push_folder(folder: Path, repo: str, *, private: bool = True, token: str | N
         The address of the commit.
 
     Raises:
-        ConfigError: the repository exists and is not private as asked for, or not public; nothing is uploaded then.
-        DataError: the repository's name is not valid, or the hub does not know it.
+        ConfigError: the repository's name is not "user/name"; or it exists and is not private as asked for, or not
+            public. Nothing is uploaded then.
+        DataError: the repository's name is not valid for the hub, or the hub does not know it.
         EnvironmentProblem: the hub cannot be reached, or refuses the token or the files.
     """
     from huggingface_hub import HfApi
 
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):  # the hub would make "name", and then not find it
+        raise ConfigError(f"the repository must be USER/NAME, got {repo!r}")
     _check_reachable(f"{folder} was not pushed")
     api = HfApi(token=token)
     try:

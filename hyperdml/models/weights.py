@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from hyperdml.errors import ConfigError, DataError
 from hyperdml.files import sha256, write_atomic
+from hyperdml.models.fit_weights import fit_weights
 from hyperdml.models.hub import hub_file
 from hyperdml.models.lite0 import lite0_weights
 
@@ -56,12 +56,12 @@ def load_weights(model: nn.Module, published: Any, weights: str) -> None:
         EnvironmentProblem: the package is missing, or the hub cannot be reached.
     """
     if weights == "packaged":
-        _fit(model, lite0_weights(), "the packaged weights")
+        fit_weights(model, lite0_weights(), "the packaged weights")
     elif weights == "hub":
         path = hub_file(published.hf_hub_id, _HUB_FILES)
-        _fit(model, _read_state_dict(path), str(path))
+        fit_weights(model, _read_state_dict(path), str(path))
     elif weights != "none":
-        _fit(model, _read_state_dict(Path(weights)), weights)
+        fit_weights(model, _read_state_dict(Path(weights)), weights)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -150,36 +150,3 @@ def _read_state_dict(path: Path) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise DataError(f"{path} does not hold a state dict (name -> tensor)")
     return state
-
-
-def _fit(model: nn.Module, state: dict[str, Tensor], source: str) -> None:
-    """Load all of the model's own keys; classifier keys of the file are left over and ignored."""
-    own = model.state_dict()
-    convert = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
-    unlike = any(key not in state or own[key].shape != state[key].shape for key in own)
-    if convert is not None and (unlike or _strangers(model, state)):
-        try:
-            state = convert(state, model)
-        except Exception as error:  # whatever timm meets in a file of another model
-            raise DataError(f"{source} does not fit the model: {error!r}") from error
-    missing = sorted(own.keys() - state.keys())
-    wrong = sorted(key for key in own.keys() & state.keys() if own[key].shape != state[key].shape)
-    if missing or wrong:
-        raise DataError(f"{source} does not fit the model: missing {missing[:3]}, of another shape {wrong[:3]}")
-    strangers = _strangers(model, state)
-    if strangers:
-        raise DataError(f"{source} is of a larger model: {len(strangers)} of its tensors have no place: {strangers[:3]}")
-    model.load_state_dict({key: state[key] for key in own})
-
-
-def _strangers(model: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
-    """Keys of a file that lie in parts of the model where it has no such key, its classifier left out.
-
-    A ResNet-101 has all that a ResNet-50 has, in the same shapes, and 17 blocks more.
-    """
-    own = model.state_dict().keys()
-    published: Any = getattr(model, "pretrained_cfg", None) or {}
-    names = published.get("classifier") or ()
-    classifiers = {name.split(".")[0] for name in ((names,) if isinstance(names, str) else names)}
-    parts = {key.split(".")[0] for key in own} - classifiers
-    return sorted(key for key in state.keys() - own if key.split(".")[0] in parts)

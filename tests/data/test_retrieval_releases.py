@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
-from hyperdml.data import DataConfig, load_splits
+from hyperdml.data import DataConfig, load_splits, presence
 from hyperdml.data.miniatures import make_cars, make_cub, make_in_shop, make_sop
 from hyperdml.data.retrieval import cars as cars_module
+from hyperdml.data.retrieval import cub as cub_module
 from hyperdml.data.retrieval import in_shop as in_shop_module
 from hyperdml.data.retrieval import sop as sop_module
 from hyperdml.data.retrieval.cub import load_cub
@@ -82,38 +83,48 @@ def test_cub_below_a_table_of_ranks(releases, tmp_path):
         load("cub", releases, validation=0.3, split_by="subgroup")
 
 
-def fill_cub(root, counts):
-    """Empty files as images of 200 classes; counts of the classes that are trained on and the others."""
+def made_up_cub(counts):
+    """Paths of images of 200 classes; counts of the classes that are trained on and the others."""
+    paths = []
     for first, count in zip((1, 101), counts, strict=True):
         sizes = np.full(100, count // 100) + (np.arange(100) < count % 100)
-        for number, size in enumerate(sizes.tolist(), first):
-            folder = root / "images" / f"{number:03d}.Bird_{number}"
-            folder.mkdir(parents=True)
-            for k in range(size):
-                (folder / f"Bird_{k:04d}.jpg").touch()
-    return root
+        paths += [
+            f"{number:03d}.Bird_{number}/Bird_{k:04d}.jpg"
+            for number, size in enumerate(sizes.tolist(), first)
+            for k in range(size)
+        ]
+    return paths
 
 
-def test_a_whole_cub_and_an_old_one(tmp_path):
-    whole = fill_cub(tmp_path / "CUB_200_2011", (5864, 5924))
-    listed = sorted(path.relative_to(whole / "images").as_posix() for path in whole.rglob("*.jpg"))
-    (whole / "images.txt").write_text("".join(f"{k} {path}\r\n" for k, path in enumerate(listed, 1)))
+def test_a_whole_cub_and_an_old_one(tmp_path, monkeypatch):
+    """Of thousands of files, only their names are made up."""
+    images = tmp_path / "CUB_200_2011" / "images"
+    (images / "001.Bird_1").mkdir(parents=True)  # by which the release is recognised
+    there = made_up_cub((5864, 5924))
+    monkeypatch.setattr(cub_module, "list_images", lambda folder: [folder / path for path in sorted(there)])
+    monkeypatch.setattr(
+        presence, "_names", lambda folder: {path.split("/")[1] for path in there if path.split("/")[0] == folder.name}
+    )
+    listed = list(there)
+
+    def write_list(paths, end="\n"):
+        (images.parent / "images.txt").write_text("".join(f"{k} {path}{end}" for k, path in enumerate(paths, 1)))
+
+    def refused(message):
+        with pytest.raises(DataError, match=message):
+            load_cub(DataConfig(name="cub", root=str(tmp_path)))
+
+    write_list(listed, "\r\n")
     data = load_cub(DataConfig(name="cub", root=str(tmp_path)))
     assert np.bincount(data.parts).tolist() == [5864, 0, 5924]
-    (whole / "images" / listed[0]).rename(whole / "images" / "001.Bird_1" / "more.jpg")
-    with pytest.raises(DataError, match=r"1 of 11788 images are missing in .*\n  images/001.Bird_1/Bird_0000.jpg"):
-        load_cub(DataConfig(name="cub", root=str(whole)))
-    (whole / "images.txt").write_text("".join(f"{k} {path}\n" for k, path in enumerate(listed[1:], 1)))
-    with pytest.raises(DataError, match=r"1 images are not in images.txt: 'images/001.Bird_1/more.jpg'"):
-        load_cub(DataConfig(name="cub", root=str(whole)))
-    (whole / "images" / "001.Bird_1" / "more.jpg").unlink()
-    with pytest.raises(DataError, match=r"CUB-200-2011 has 5,864 training images, found 5,863. To read a part"):
-        load_cub(DataConfig(name="cub", root=str(whole)))
-    old = fill_cub(tmp_path / "old" / "CUB-200", (2990, 3043))
-    with pytest.raises(
-        DataError, match=r"this is CUB-200 \(2010\), 2,990 training and 3,043 test images; you need CUB"
-    ):
-        load_cub(DataConfig(name="cub", root=str(old)))
+    there[0] = "001.Bird_1/more.jpg"
+    refused(r"1 of 11788 images are missing in .*\n  images/001.Bird_1/Bird_0000.jpg")
+    write_list(listed[1:])
+    refused(r"1 images are not in images.txt: 'images/001.Bird_1/more.jpg'")
+    del there[0]
+    refused(r"CUB-200-2011 has 5,864 training images, found 5,863. To read a part")
+    there[:] = made_up_cub((2990, 3043))
+    refused(r"this is CUB-200 \(2010\), 2,990 training and 3,043 test images; you need CUB")
 
 
 # Cars-196

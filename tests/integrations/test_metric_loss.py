@@ -189,16 +189,49 @@ def test_the_trial_of_a_miner_leaves_no_trace():
             "metric_loss.miner_options {'k': 1} do not fit BatchHardMiner",
         ),
         ("TripletMarginLoss", {"miner_options": {"k": 1}}, "miner_options .* without metric_loss.miner"),
-        ("ProxyAnchorLoss", {"memory": 64}, "metric_loss.memory: ProxyAnchorLoss compares with no other batch; .*NCA"),
+        ("ProxyAnchorLoss", {"memory": 64}, "metric_loss.memory: ProxyAnchorLoss compares with no other batch; .*NTX"),
+        ("NCALoss", {"memory": 64}, "metric_loss.memory: NCALoss compares with itself"),
+        (
+            "TripletMarginLoss",
+            {"memory": 64, "miner": "BatchEasyHardMiner"},
+            "nearest of a class .* so BatchEasyHardMiner picks nothing",
+        ),
         ("HypLoss", {"memory": 64}, "metric_loss.memory: HypLoss"),
-        ("ArcFaceLoss", {"distance": "poincare"}, "metric_loss.distance=poincare do not fit ArcFaceLoss"),
+        (
+            "ArcFaceLoss",
+            {"distance": "poincare"},
+            "metric_loss.distance=poincare: ArcFaceLoss compares by cosine alone",
+        ),
         ("SoftTripleLoss", {"distance": "euclidean"}, "metric_loss.distance=euclidean do not fit SoftTripleLoss"),
         ("HierarchicalTripletLoss", {"distance": "cosine"}, "metric_loss.distance=cosine .* is a similarity"),
+        ("P2SGradLoss", {"distance": "poincare"}, "metric_loss.distance=poincare: P2SGradLoss compares by cosine"),
+        ("P2SGradLoss", {"distance": "euclidean"}, "metric_loss.distance=euclidean: P2SGradLoss compares by cosine"),
+        ("DynamicSoftMarginLoss", {}, "metric_loss.name: DynamicSoftMarginLoss .* keeps the graph of a step"),
+        ("ContrastiveLoss", {"distance": "cosine"}, "similarities need pos_margin above neg_margin, .* got 0 and 1"),
     ],
 )
 def test_combinations_that_cannot_be(name, parts, message):
     with pytest.raises(ConfigError, match=message):
         create(name, **parts)
+
+
+def test_margins_of_similarities_do_not_serve_distances():
+    margins = {"pos_margin": 1, "neg_margin": 0.5}
+    points, labels = batch()
+    assert create("ContrastiveLoss", margins, distance="cosine")(points, labels) > 0
+    for distance in (None, "euclidean", "poincare"):
+        with pytest.raises(ConfigError, match=r"distances need pos_margin below neg_margin, .* got 1 and 0\.5"):
+            create("ContrastiveLoss", margins, distance=distance)
+
+
+def test_the_class_tree_spans_the_distances_that_can_be():
+    """Squared distances of unit vectors go up to 4, plain ones up to 2, those of the ball up to 4 clip_r."""
+    for distance, largest in ((None, 4), ("euclidean", 2), ("poincare", 6)):
+        loss = create("HierarchicalTripletLoss", distance=distance, clip_r=1.5)
+        loss.update_tree(*batch())
+        assert loss.thresholds[-1] == largest
+    own = create("HierarchicalTripletLoss", {"largest": 3}, distance="poincare")
+    assert own.largest == 3
 
 
 def test_the_memory_is_the_librarys_where_nothing_goes_wrong():

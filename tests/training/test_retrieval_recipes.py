@@ -197,6 +197,8 @@ def test_resnet_50_of_the_paper_has_the_training_of_proxy_anchor():
         assert (optim.lr, optim.warmup_epochs, optim.weight_decay) == (lr, warmup, 1e-4)
         assert (optim.decay, optim.decay_epochs, optim.class_proxy_lr_mult) == (*decay, 100)
         assert load_config(f"{data}-resnet50-512-pa_hier-paper").optim.class_proxy_lr_mult == 1e4
+        pairs = load_config(f"{data}-resnet50-512-ms_hier-paper").batch
+        assert (pairs.size, pairs.sampler, pairs.per_class, pairs.replace) == (batch, "m_per_class", 2, False)
 
 
 def test_ours_looks_at_nothing_before_the_end_and_does_not_warm_up_resnet_50():
@@ -257,6 +259,33 @@ def test_texts_say_where_values_are_from():
     assert "head_lr_mult: 100.0  # source: paper, Table 3" in recipe_text("sop-vit_s-384-pa_hier")
     assert "weight: 0.5  # source: scripts; the paper has 1" in recipe_text("sop-vit_s-384-pa_hier")
     assert "batch.piece=100" in recipe_text("cars-dino_s-128-hyp")
+    assert "Hyp-ViT, Ermolov et al." in recipe_text("cars-dino_s-128-hyp")
+    assert "Proxy Anchor, Kim et al." in recipe_text("cub-resnet50-512-pa_hier-paper")
+    assert "workers" not in recipe_text("sop-vit_s-384-pa_hier")  # a matter of the machine
+
+
+@pytest.mark.parametrize("data", DATA)
+def test_held_out_classes_leave_enough_for_a_batch(data):
+    """What the documentation says about data.validation=0.15."""
+    labels = labels_of(data)
+    labels = labels[labels < 0.85 * COUNTS[data][1]]
+    batch = load_config(f"{data}-vit_s-384-pa_hier-ours").batch
+    make = lambda size: create_sampler(batch.sampler, labels, size=size, per_class=2, seed=0)  # noqa: E731
+    if data in ("cub", "cars"):
+        with pytest.raises(ConfigError, match=r"batch\.size 180 with batch\.per_class 2 needs 90 classes"):
+            make(batch.size)
+        assert len(make(160)) > 0
+    else:
+        assert len(make(batch.size)) > 0
+
+
+def test_every_sampler_has_pairs_where_the_loss_needs_them():
+    """Losses without class proxies learn nothing from batches of single images."""
+    for name in retrieval_names():
+        if re.match("(cub|sop)-resnet50-512", name):
+            config = load_config(name)
+            if config.batch.sampler == "shuffle":
+                assert config.metric_loss.name == "ProxyAnchorLoss", name
 
 
 def test_parts_have_titles():

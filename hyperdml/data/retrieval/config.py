@@ -17,7 +17,7 @@ class DataConfig:
             "cub" (CUB-200-2011), "cars" (Cars-196), "sop" (Stanford Online Products) and "in_shop" (In-Shop Clothes
             Retrieval): the releases, as downloaded and unpacked, with their published division;
             "folder": images as root/CLASS/IMAGE; "csv": a table of images, see `load_csv`.
-        root: folder of the release, or the folder that holds it; folder of the images; or the table. Not needed by
+        root: folder of the release, or one that holds it; folder of the images; or the table. Not needed by
             "emoji".
         subset: "all", or "tiny" for the 120 emoji meant for tests.
         split_seed: seed of what is drawn: the 50 % training, 15 % validation and 35 % test classes of emoji, a folder

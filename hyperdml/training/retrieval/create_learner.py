@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ from hyperdml.models import EmbeddingModel, ModelConfig
 from hyperdml.taxonomy import Taxonomy
 from hyperdml.training.retrieval.config import TrainConfig
 from hyperdml.training.retrieval.learner import Learner
-from hyperdml.training.settings import settings_errors
+from hyperdml.training.settings import differing_keys, settings_errors
 
 
 def create_learner(
@@ -73,8 +73,9 @@ def _start_from(model: EmbeddingModel, config: TrainConfig) -> None:
     if not folder.is_dir():
         raise DataError(f"start_from: no such folder: {folder}")
     found = EmbeddingModel.from_pretrained(folder / "model" if (folder / "model").is_dir() else folder)
-    if _shape(found.config) != _shape(model.config):
-        raise ConfigError(f"start_from: {folder} holds another model than `model` describes: {found.config}")
+    different = differing_keys(asdict(_shape(found.config)), asdict(_shape(model.config)), "model.")
+    if different:
+        raise ConfigError(f"start_from: {folder} holds another model than asked for: {', '.join(different)}")
     try:
         model.load_state_dict(found.state_dict())
     except RuntimeError as error:

@@ -9,11 +9,10 @@ from hyperdml.training.retrieval.recipe_data import TRAINING
 from hyperdml.training.retrieval.recipe_hyp import hyp_values
 from hyperdml.training.retrieval.recipe_methods import METHODS
 from hyperdml.training.retrieval.recipe_nets import NETS
+from hyperdml.training.retrieval.recipe_proxy_anchor import proxy_anchor_values
 
 Variant = Literal["official", "paper", "ours"]
 
-_CODE = "Proxy Anchor code"
-_README = "Proxy Anchor README"
 _UNTOLD = "scripts; the paper does not say"
 _LEVELLED_RATE = 5e-3
 """Learning rate of the proxies of our levelled HIER: that of quickstart."""
@@ -42,7 +41,7 @@ def training_values(data: str, net: str, dim: int, method: str, variant: Variant
     if variant == "paper":
         values["optim.epochs"] = (TRAINING[data].paper_epochs, "paper, Table 3")
         if net == "resnet50":
-            values |= _proxy_anchor(data, method)
+            values |= proxy_anchor_values(data, method)
             if values["batch.sampler"][0] == "shuffle":
                 del values["batch.per_class"]
     elif variant == "ours":
@@ -126,35 +125,6 @@ def _regulariser(data: str, net: str, method: str, variant: Variant) -> Values:
         "hier.margin": (0.1, "paper, Sec. 4.1"),
         "optim.hier_proxy_lr_mult": (50.0, _UNTOLD if variant == "paper" else "scripts"),
     }
-
-
-def _proxy_anchor(data: str, method: str) -> dict[str, tuple[object, str]]:
-    """What the paper's "we follow the training setting of [Proxy Anchor]" means for ResNet-50."""
-    small = data in ("cub", "cars")
-    source = _README if small else _README + ", there BN-Inception"
-    values: dict[str, tuple[object, str]] = {
-        "model.head.kind": ("plain", _CODE + ": no layer norm"),
-        "model.head.riemannian_gradient": (False, "the paper does not have it"),
-        "model.freeze_bn": ("all" if small else "no", source),
-        "batch.size": (120 if small else 180, source),
-        "batch.sampler": ("shuffle", _CODE),
-        "batch.replace": (False, _CODE),
-        "crop.interpolation": ("bilinear", _CODE),
-        "optim.epochs": (60, _CODE),
-        "optim.lr": (1e-4 if small else 6e-4, source),
-        "optim.head_lr_mult": (1.0, _CODE),
-        "optim.weight_decay": (1e-4, _CODE),
-        "optim.eps": (1e-8, _CODE),
-        "optim.warmup_epochs": (5 if small else 1, source),
-        "optim.decay": (0.5 if small else 0.25, source),
-        "optim.decay_epochs": ({"cub": 5, "cars": 10}.get(data, 20), source),
-        "optim.precision": ("float32", _CODE),
-    }
-    if method == "pa":
-        values["optim.class_proxy_lr_mult"] = (100.0, _CODE)
-    if method.startswith("ms"):  # 180 random images of SOP hold one pair of a class
-        values["batch.sampler"] = ("m_per_class", "ours: pairs of a class, which random batches hardly have")
-    return values
 
 
 def _rate(data: str, net: str) -> float:

@@ -137,7 +137,8 @@ def report_markdown(folder: Path, config: TrainConfig, result: RunResult, pictur
     """
     head = config.model.head
     seconds = ", ".join(f"{row.title} {row.seconds:.0f} s" for row in result.rows[1:])
-    steps = "" if result.steps is None else f"{result.steps} steps of "
+    most = "up to " if config.evaluation.patience is not None else ""  # patience may have ended an arm before
+    steps = "" if result.steps is None else f"{most}{result.steps} steps of "
     parts = [
         f"# {folder.resolve().name}, seed {config.seed}",
         f"{result.images} test images of {result.classes} classes unseen in training; hyperbolic distance in the ball "
