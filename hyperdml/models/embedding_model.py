@@ -23,7 +23,7 @@ from hyperdml.models.hub import hub_model, push_folder
 from hyperdml.models.model_card import model_card
 from hyperdml.models.model_config import ModelConfig, embedding_backbone
 from hyperdml.models.presets import timm_name
-from hyperdml.models.weights import check_digest, load_own, read_tensors, write_own
+from hyperdml.models.weights import SOURCES, check_digest, load_own, read_tensors, write_own
 
 _FORMAT = "hyperdml.EmbeddingModel/1"
 _CONFIG, _WEIGHTS, _CARD = "config.json", "model.safetensors", "README.md"
@@ -94,7 +94,10 @@ class EmbeddingModel(nn.Module):
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         crop = {"centre": self.crop.kept, "interpolation": self.crop.interpolation}
-        config = {"format": _FORMAT, "model": asdict(self.config), "image_size": self.image_size, "crop": crop}
+        model = asdict(self.config)
+        if model["weights"] not in SOURCES:  # a path says nothing to others, and something about whom it belongs to
+            model["weights"] = Path(model["weights"]).name
+        config = {"format": _FORMAT, "model": model, "image_size": self.image_size, "crop": crop}
         config["sha256"] = write_own(self, folder / _WEIGHTS, {_SETTINGS: _digest(config)})
         write_atomic(folder / _CONFIG, json.dumps(config, indent=2).encode() + b"\n")
         write_atomic(folder / _CARD, (card or model_card(self)).encode())

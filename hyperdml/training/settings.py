@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, get_type_hints
 
@@ -142,7 +143,7 @@ def settings_errors(section: str) -> Iterator[None]:
 
 def _check_keys(kind: type, values: dict[str, Any], origin: str, prefix: str = "") -> None:
     """Refuse keys that no dataclass field has, with the nearest name as a suggestion."""
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     names = [entry.name for entry in fields(kind)]
     for key, value in values.items():
         if key not in names:
@@ -153,3 +154,8 @@ def _check_keys(kind: type, values: dict[str, Any], origin: str, prefix: str = "
             if not isinstance(value, dict):
                 raise ConfigError(f"{origin}: {prefix}{key} is a section with keys of its own, got {value!r}")
             _check_keys(hints[key], value, origin, f"{prefix}{key}.")
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, linkage
-from tree.dendrograms import chain, random_tree, trees
+from dendrograms import chain, random_tree, trees
 
 from hyperdml.tree import Dendrogram
 

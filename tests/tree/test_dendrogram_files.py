@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import cophenet, is_valid_linkage, linkage, to_tree
-from tree.dendrograms import chain, groups, random_tree, same, trees
+from dendrograms import chain, groups, random_tree, same, trees
 
 from hyperdml.errors import DataError
 from hyperdml.taxonomy import Taxonomy
