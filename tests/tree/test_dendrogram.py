@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from dendrograms import chain, random_tree, trees
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, linkage
-from dendrograms import chain, random_tree, trees
 
 from hyperdml.tree import Dendrogram
 

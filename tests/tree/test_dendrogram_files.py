@@ -9,10 +9,10 @@ import networkx as nx
 import numpy as np
 import pytest
 import torch
+from dendrograms import chain, groups, random_tree, same, trees
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import cophenet, is_valid_linkage, linkage, to_tree
-from dendrograms import chain, groups, random_tree, same, trees
 
 from hyperdml.errors import DataError
 from hyperdml.taxonomy import Taxonomy
