@@ -11,6 +11,8 @@ from torch import Tensor
 BEYOND = 2.0  # standard deviations
 ABOVE = "above chance"
 BELOW = "below chance"
+CHANCE = "not distinguishable from chance"
+_MOST = 99.0  # deviations: of more nothing is meant but that the draws hardly vary
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Score:
             words = verdict(self.value, null.mean, null.sd)
             parts.append(
                 f"{name} {null.mean:.3f} ± {null.sd:.3f}"
-                + ("" if null.z is None else f" (z = {null.z:.1f})")
+                + ("" if null.z is None else f" ({z_text(null.z)})")
                 + ("" if words == better else f", {words}")
             )
         return "; ".join([f"{title} {self.value:.3f}", *parts])
@@ -66,8 +68,17 @@ def compare(value: float, draws: Sequence[float]) -> Null:
 def verdict(value: float, mean: float, sd: float) -> str:
     """Plain words: within two standard deviations a score is not distinguishable from chance."""
     if abs(value - mean) <= BEYOND * sd:
-        return "not distinguishable from chance"
+        return CHANCE
     return ABOVE if value > mean else BELOW
+
+
+def z_text(z: float | None) -> str:
+    """A z-score for readers: "z = 3.1", beyond 99 "z > 99" or "z < -99"; "no spread" where the draws do not vary."""
+    if z is None:
+        return "no spread"
+    if abs(z) > _MOST:
+        return f"z > {_MOST:.0f}" if z > 0 else f"z < -{_MOST:.0f}"
+    return f"z = {z:.1f}"
 
 
 def random_directions(proxies: Tensor, generator: torch.Generator | None) -> Tensor:
