@@ -27,6 +27,7 @@ from hyperdml.cli.resume import resume
 from hyperdml.cli.search import search
 from hyperdml.cli.taxonomy import check_taxonomy, convert_taxonomy, show_taxonomy
 from hyperdml.cli.train import train
+from hyperdml.cli.tree import tree
 from hyperdml.errors import HyperdmlError
 
 _HELP = """Hyperbolic deep metric learning: train HIER, score it, search with it, look at it; classify over taxonomies with HACE.
@@ -51,6 +52,7 @@ def build_app() -> App:
     app.command(probe, name="probe")
     app.command(resume, name="resume")
     app.command(report, name="report")
+    app.command(tree, name="tree")
     app.command(replay, name="replay")
     app.command(compare, name="compare")
     app.command(evaluate, name="eval")

@@ -48,8 +48,8 @@ from hyperdml.metrics.trees.gromov import gromov_delta
 from hyperdml.metrics.trees.radius import radius_report
 from hyperdml.metrics.trees.radius_result import RadiusReport
 from hyperdml.metrics.trees.robinson_foulds import robinson_foulds
-from hyperdml.metrics.trees.tree_scores import tree_scores
-from hyperdml.metrics.trees.tree_scores_result import TreeScores
+from hyperdml.metrics.trees.tree_scores import GrownTree, tree_scores
+from hyperdml.metrics.trees.tree_scores_result import FigureRow, NullRow, TreeScores
 from hyperdml.metrics.trees.triplets import triplet_accuracy
 
 __all__ = [
@@ -59,10 +59,13 @@ __all__ = [
     "ClusteringScores",
     "ErrorHeights",
     "EvaluationReport",
+    "FigureRow",
     "GradedReport",
     "GradedScores",
+    "GrownTree",
     "Interval",
     "NodeSetScores",
+    "NullRow",
     "PerClassAccuracy",
     "RadiusReport",
     "Reliability",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from hyperdml.taxonomy.csr import Ints
 from hyperdml.taxonomy.places import Places
@@ -13,19 +15,60 @@ _TOKEN = re.compile(
     r"|'(?P<quoted>(?:[^']|'')*)'"
     r"|(?P<plain>[^\s(),:;'\[\]]+(?: +[^\s(),:;'\[\]]+)*)"
 )
-_NEEDS_QUOTES = re.compile(r"[\s(),:;'\[\]]")
+_PLAIN = re.compile(r"[A-Za-z0-9.+-]+")
+
+
+@dataclass
+class Newick:
+    """Nodes of one Newick tree in order of first appearance, the root first; see `parse_newick`.
+
+    Attributes:
+        names: name of every node, None where an inner node has none.
+        above: node above it, -1 for the root.
+        levels: edges between it and the root.
+        lengths: what stands after its colon, with the character; None without a colon.
+    """
+
+    names: list[str | None] = field(default_factory=lambda: [None])
+    above: list[int] = field(default_factory=lambda: [-1])
+    levels: list[int] = field(default_factory=lambda: [0])
+    lengths: list[tuple[int, str] | None] = field(default_factory=lambda: [None])
+
+    def places(self) -> Places:
+        """The tree with names for the inner nodes that have none: node1, node2, ... from the root on.
+
+        Raises:
+            ValueError: no node can have one of the names.
+        """
+        taken, number = set(self.names), 0
+        places = Places()
+        for name, up, depth in zip(self.names, self.above, self.levels, strict=True):
+            while name is None:
+                number += 1
+                name = f"node{number}" if f"node{number}" not in taken else None
+            places.add(name, up, f"level {depth}")
+        return places
 
 
 def read_newick(text: str) -> Places:
-    """The tree of a Newick text; see `Taxonomy.from_newick`.
+    """The tree of a Newick text, without lengths; see `Taxonomy.from_newick`.
+
+    Raises:
+        ValueError: the text is not one tree; the message tells the character.
+    """
+    return parse_newick(text).places()
+
+
+def parse_newick(text: str) -> Newick:
+    """All that a Newick text says.
 
     Raises:
         ValueError: the text is not one tree; the message tells the character.
     """
     if not isinstance(text, str):
         raise ValueError(f"Newick must be text, got a {type(text).__name__}")
-    names: list[str | None] = [None]
-    above, level = [-1], [0]
+    tree = Newick()
+    names = tree.names
     node, closed, ended, length = 0, False, False, False
     opened: list[int] = []
     for at, sign, label in _tokens(text):
@@ -34,7 +77,9 @@ def read_newick(text: str) -> Places:
         if sign is None:
             if not length and names[node] is not None:
                 raise ValueError(f"Newick: two names {names[node]!r} and {label!r} at character {at}")
-            if not length:
+            if length:
+                tree.lengths[node] = at, label
+            else:
                 names[node] = label
             length = False
             continue
@@ -53,15 +98,16 @@ def read_newick(text: str) -> Places:
             if sign == "(":
                 opened.append(node)
             names.append(None)
-            above.append(opened[-1])
-            level.append(len(opened))
+            tree.above.append(opened[-1])
+            tree.levels.append(len(opened))
+            tree.lengths.append(None)
             node, closed = len(names) - 1, False
         length, ended = sign == ":", sign == ";"
     if opened:
         raise ValueError(f"Newick: {len(opened)} brackets are not closed")
     if not ended:
         raise ValueError("Newick text must end with ';'")
-    return _places(names, above, level)
+    return tree
 
 
 def _tokens(text: str) -> list[tuple[int, str | None, str]]:
@@ -81,25 +127,16 @@ def _tokens(text: str) -> list[tuple[int, str | None, str]]:
     return found
 
 
-def _places(names: list[str | None], above: list[int], level: list[int]) -> Places:
-    """The tree with names for the inner nodes that have none: node1, node2, ... from the root on."""
-    taken, number = set(names), 0
-    places = Places()
-    for name, up, depth in zip(names, above, level, strict=True):
-        while name is None:
-            number += 1
-            name = f"node{number}" if f"node{number}" not in taken else None
-        places.add(name, up, f"level {depth}")
-    return places
-
-
-def write_newick(names: tuple[str, ...], children: list[Ints], root: int) -> str:
-    """A tree as Newick text, without lengths.
+def write_newick(
+    names: Sequence[str | None], children: Sequence[Ints], root: int, lengths: Sequence[float] | None = None
+) -> str:
+    """A tree as Newick text.
 
     Args:
-        names: N names.
+        names: N names, None for none.
         children: children of every node, in the order in which they are to be written.
         root: the root.
+        lengths: N lengths of the edges above the nodes, that of the root is not written; None for no lengths.
 
     Returns:
         One line that ends with ";".
@@ -115,9 +152,13 @@ def write_newick(names: tuple[str, ...], children: list[Ints], root: int) -> str
             stack += [(child, False) for child in reversed(children[node].tolist())]
             continue
         name = names[node]
-        out.append("'" + name.replace("'", "''") + "'" if _NEEDS_QUOTES.search(name) else name)
-        out.append(",")
-        if stack and stack[-1][1]:
-            out[-1] = ")"
+        length = "" if lengths is None or node == root else f":{lengths[node]!r}"
+        out.append(("" if name is None else _quoted(name)) + length)
+        out.append(")" if stack and stack[-1][1] else ",")
     out[-1] = ";"
     return "".join(out)
+
+
+def _quoted(name: str) -> str:
+    # some readers take underscores for blanks, others stumble over double quotes
+    return name if _PLAIN.fullmatch(name) else "'" + name.replace("'", "''") + "'"

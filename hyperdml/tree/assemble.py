@@ -20,6 +20,7 @@ def assemble(
     heights: Floats | None = None,
     lengths: Floats | None = None,
     names: Sequence[str | None] | None = None,
+    inner: Sequence[str | None] | None = None,
     leaves: Sequence[str] | None = None,
 ) -> Shape:
     """A dendrogram of labelled nodes that come in any order, as files have them.
@@ -31,6 +32,7 @@ def assemble(
         lengths: (M,) length of the edge above every node; a height then is the longest way down to a leaf. Without
             heights and lengths every edge has length 1.
         names: (M,) names, of which those of inner nodes are not read; None where leaves are called by their labels.
+        inner: (M,) names, of which those of leaves are not read.
         leaves: names of all leaves, in the order of the embeddings. None: leaves that are labelled 0 to N - 1 are
             numbered so, and have only names that are given besides; others keep their order.
 
@@ -48,15 +50,19 @@ def assemble(
     except ValueError as error:
         raise ValueError(f"{error} ({labels[int(str(error).split('node ')[1].split()[0])]!r})") from None
     childless = np.bincount(above[above >= 0], minlength=len(above)) == 0
-    ends, inner = np.flatnonzero(childless), np.flatnonzero(~childless)
+    ends, branches = np.flatnonzero(childless), np.flatnonzero(~childless)
     if heights is None:
         heights = _longest_ways(above, rounds, np.ones(len(above)) if lengths is None else lengths, labels)
     heights = heights.copy()
     heights[ends] = 0.0
-    _check_heights(labels, above, heights, inner)
+    _check_heights(labels, above, heights, branches)
     called = None if names is None else [names[node] for node in ends.tolist()]
+    called = called if called is not None and any(name is not None for name in called) else None
     order, kept = _leaf_order([labels[node] for node in ends.tolist()], called, leaves)
-    return Shape(*ordered(above, heights, ends[order], rounds)[:2], len(ends), kept)
+    parents, heights, nodes = ordered(above, heights, ends[order], rounds)
+    own = None if inner is None else tuple(inner[node] for node in nodes[len(ends) :].tolist())
+    own = own if own is not None and any(name is not None for name in own) else None
+    return Shape(parents, heights, len(ends), kept, inner_names=own)
 
 
 def ordered(above: Ints, heights: Floats, ends: Ints, rounds: list[Ints]) -> tuple[Ints, Floats, Ints]:

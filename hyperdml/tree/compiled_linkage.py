@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from hyperdml.metrics.ranks.compiled_count import _compiled
+from hyperdml.metrics.ranks.compiled_count import compiled
 
 
-@_compiled
+@compiled
 def _at(row, column, n):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     """Place of a pair in the upper triangle, row by row."""
     low, high = min(row, column), max(row, column)
     return low * (2 * n - low - 1) // 2 + high - low - 1
 
 
-@_compiled
+@compiled
 def merge_all(distances, sizes, single, first, second, heights):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
     """Merge until one cluster is left, by chains of nearest neighbours.
 
@@ -76,7 +76,7 @@ def merge_all(distances, sizes, single, first, second, heights):  # type: ignore
         sizes[x], sizes[y] = 0, total
 
 
-@_compiled
+@compiled
 def _root(up, node):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     while up[node] != node:
         up[node] = up[up[node]]
@@ -84,7 +84,7 @@ def _root(up, node):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     return node
 
 
-@_compiled
+@compiled
 def raise_heights(first, second, heights, n):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
     """Raise the height of every merge to those of its parts, in place.
 
@@ -103,7 +103,7 @@ def raise_heights(first, second, heights, n):  # type: ignore[no-untyped-def] # 
         top[other] = heights[merge]
 
 
-@_compiled
+@compiled
 def number_merges(first, second, order, n):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
     """(2n - 1,) parents of items and merges; merge i in the given order is node n + i.
 

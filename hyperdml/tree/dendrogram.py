@@ -51,6 +51,7 @@ class Dendrogram(Queries):
         proxies: (M - N,) int64, the proxy that each inner node is, -1 for the origin; or None.
         c: curvature magnitude of the ball that the tree was found in, or None.
         method: of `extract_tree`, or "given".
+        inner_names: names of the inner nodes, None where one has none; or None.
 
     Raises:
         ValueError: the arrays do not fit each other or this order; the message names the node.
@@ -83,7 +84,7 @@ class Dendrogram(Queries):
 
     @classmethod
     def from_newick(cls, text: str, leaves: Sequence[str] | None = None) -> Self:
-        """Read one Newick tree. Names of inner nodes and comments are not read.
+        """Read one Newick tree, without its comments.
 
         With lengths, a height is the length of the longest way down to a leaf.
 
@@ -97,11 +98,12 @@ class Dendrogram(Queries):
     def from_networkx(cls, graph: Any, leaves: Sequence[str] | None = None) -> Self:
         """Read a directed networkx graph whose edges lead from parent to child.
 
-        The node attributes `height` and `name` and the graph attributes `c` and `method` are read where they are.
+        The node attributes `height` and `name` (of leaves and inner nodes) and the graph attributes `c` and `method`
+        are read where they are.
 
         Raises:
-            ValueError: the graph is not a directed tree, only some nodes have a height or a name, a height is not a
-                number or below that of a child; the leaves are not those given.
+            ValueError: the graph is not a directed tree, only some nodes have a height or only some leaves a name, a
+                height is not a number or below that of a child; the leaves are not those given.
         """
         return cls._of(shape_of_graph(graph, leaves))
 
@@ -135,7 +137,7 @@ class Dendrogram(Queries):
 
     @classmethod
     def from_taxonomy(cls, taxonomy: Taxonomy) -> Self:
-        """The classes of a taxonomy as leaves, in label order; its inner names are not kept.
+        """The classes of a taxonomy as leaves, in label order.
 
         Raises:
             ValueError: the taxonomy is not a tree with one root.
@@ -143,7 +145,8 @@ class Dendrogram(Queries):
         if not taxonomy.is_tree:
             raise ValueError(f"a dendrogram needs a tree with one root, got {taxonomy!r}")
         heights = taxonomy.heights.astype("float64")
-        return cls._of(assemble(taxonomy.names, taxonomy.parent.copy(), heights=heights, leaves=taxonomy.leaves))
+        names = taxonomy.names
+        return cls._of(assemble(names, taxonomy.parent.copy(), heights=heights, inner=names, leaves=taxonomy.leaves))
 
     def to_dict(self) -> dict[str, Any]:
         """Format, method, c, numbers, names and points, of types that JSON knows; `from_dict` reads it."""
@@ -158,14 +161,15 @@ class Dendrogram(Queries):
         write_atomic(Path(path), json_bytes(self))
 
     def to_newick(self) -> str:
-        """The tree in Newick, leaves by name (or number), every edge with the difference of heights as its length.
+        """The tree in Newick: leaves by name (or number), inner nodes by their names if they have any.
 
+        The length of every edge is the difference of the heights at its ends.
         The way from leaf to leaf is twice their cophenetic distance.
         """
         return newick_of(self)
 
     def to_networkx(self) -> Any:
-        """A networkx graph: nodes 0 to M - 1 with `height`, leaves with their `name`, edges from parent to child."""
+        """A networkx graph: nodes 0 to M - 1 with `height` and, where given, `name`; edges from parent to child."""
         return graph_of(self)
 
     def to_graphml(self, path: Path) -> None:
@@ -192,19 +196,26 @@ class Dendrogram(Queries):
         write_atomic(Path(path), edges_csv_bytes(self))
 
     def to_taxonomy(self) -> Taxonomy:
-        """A taxonomy whose classes are the leaves, in their order; inner nodes are called node1, node2, ...
+        """A taxonomy whose classes are the leaves, in their order.
+
+        Inner nodes keep their names; those without, or with one that is taken, are called node1, node2, ...
 
         Raises:
             ValueError: two leaves share a name, or a name is one that no node of a taxonomy can have.
         """
         names = [str(leaf) for leaf in range(self.num_leaves)] if self.names is None else list(self.names)
+        inner = self.inner_names or (None,) * (self.num_nodes - self.num_leaves)
         taken, number, labels = set(names), 0, list(names)
-        while len(labels) < self.num_nodes:
-            number += 1
-            if f"node{number}" not in taken:
-                labels.append(f"node{number}")
         if len(taken) < len(names):
             raise ValueError(f"classes need names that are all different, but {len(names)} leaves have {len(taken)}")
+        given = {name for name in inner if name is not None}
+        for name in inner:
+            called = name
+            while called is None or called in taken:
+                number += 1
+                called = f"node{number}" if f"node{number}" not in given else None
+            taken.add(called)
+            labels.append(called)
         above: list[str | None] = [labels[up] for up in self.parents[:-1].tolist()]
         return Taxonomy.from_edges(zip([*above, None], labels, strict=True), leaves=names)
 

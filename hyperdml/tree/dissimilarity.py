@@ -13,7 +13,7 @@ Between = Callable[[Tensor, Tensor], Tensor]
 
 
 def dissimilarity(method: str, points: Tensor, c: float) -> Between:
-    """Dissimilarities of leaves, in the unit of hyperbolic distance.
+    """Dissimilarities of leaves, the first three in the unit of hyperbolic distance.
 
     With R the largest radius of a leaf:
 
@@ -22,10 +22,12 @@ def dissimilarity(method: str, points: Tensor, c: float) -> Between:
     - "hyphc": R less the distance from the origin to the geodesic between the two leaves after both have been brought
       to radius R, ``tanh(sqrt(c) d) = tanh(sqrt(c) R) cos(angle / 2)``; this is how deep their lowest common ancestor
       lies in HypHC (Chami et al., NeurIPS 2020).
+    - "cosine": ``1 - cos(x, y)``.
+    - "euclidean": ``|x - y|``.
 
     Args:
-        method: one of the three.
-        points: (N, d) float64 points of the ball.
+        method: one of the five.
+        points: (N, d) float64 points of the ball; for the last two any vectors.
         c: curvature magnitude.
 
     Returns:
@@ -33,6 +35,11 @@ def dissimilarity(method: str, points: Tensor, c: float) -> Between:
     """
     if method == "average":
         return lambda rows, columns: pairwise_distance(points[rows], points[columns], c)
+    if method == "euclidean":
+        return lambda rows, columns: torch.cdist(points[rows], points[columns])
+    directions = torch.nn.functional.normalize(points, dim=1, eps=1e-300)
+    if method == "cosine":
+        return lambda rows, columns: (1 - directions[rows] @ directions[columns].T).clamp_min_(0)
     radius = dist0(points, c)
     largest = radius.max()
     if method == "gromov":
@@ -42,7 +49,6 @@ def dissimilarity(method: str, points: Tensor, c: float) -> Between:
             return (largest - product / 2).clamp_min_(0)
 
         return gromov
-    directions = torch.nn.functional.normalize(points, dim=1, eps=1e-300)
 
     def hyphc(rows: Tensor, columns: Tensor) -> Tensor:
         half = ((1 + directions[rows] @ directions[columns].T) / 2).clamp_(0, 1).sqrt_()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -87,9 +88,7 @@ def extract_tree(
     if proxies is None:
         check_points(embeddings=x)
         parents, heights = linkage_tree(x, c, method, direct, seed)
-        x = x.cpu()
-        points = (midpoints if method == "average" else nearest_to_origin)(parents, x, c)
-        return Dendrogram(parents, heights, len(x), called, points, None, c, method)
+        return with_points(Dendrogram(parents, heights, len(x), called, None, None, c, method), x)
     x, z = x.cpu(), _inside(proxies, "proxies", c).cpu()
     check_points(embeddings=x, proxies=z)
     if method == "nearest_ancestor":
@@ -99,10 +98,29 @@ def extract_tree(
     return _rooted(tree, x, z, c, called, method)
 
 
-def _inside(x: Tensor, name: str, c: float) -> Tensor:
-    """Points in float64, where they are unless that device has none; a ValueError if one lies outside the ball."""
+def with_points(tree: Dendrogram, embeddings: Tensor, proxies: Tensor | None = None) -> Dendrogram:
+    """A tree that `extract_tree` made of these embeddings (and proxies), with the points of its inner nodes.
+
+    They follow from the rest, so that a stored tree need not hold them.
+    """
+    if tree.c is None:
+        raise ValueError("the tree does not say in which ball it was found: c is None")
+    if tree.proxies is not None and proxies is not None:
+        known = torch.cat([_float64(proxies).cpu(), proxies.new_zeros(1, proxies.shape[1]).double().cpu()])
+        return replace(tree, points=known[torch.from_numpy(tree.proxies.copy())])  # the origin is the last, as index -1
+    place = midpoints if tree.method == "average" else nearest_to_origin
+    return replace(tree, points=place(tree.parents, _float64(embeddings).cpu(), tree.c))
+
+
+def _float64(x: Tensor) -> Tensor:
+    """Points in float64, where they are unless that device has none."""
     x = x.detach()
-    x = x.double() if x.device.type in ("cpu", "cuda") else x.cpu().double()
+    return x.double() if x.device.type in ("cpu", "cuda") else x.cpu().double()
+
+
+def _inside(x: Tensor, name: str, c: float) -> Tensor:
+    """Points in float64; a ValueError if one lies outside the ball."""
+    x = _float64(x)
     norm = torch.linalg.vector_norm(x, dim=-1)
     outside = (norm >= c**-0.5).nonzero()
     if len(outside) and bool(norm.isfinite().all()):
@@ -128,5 +146,4 @@ def _rooted(tree: ProxyTree, x: Tensor, z: Tensor, c: float, names: tuple[str, .
     heights = raised(above.numpy(), heights, rounds)
     parents, heights, order = ordered(above.numpy(), heights, np.arange(count), rounds)
     proxies = np.append(used.numpy(), ROOT)[order[count:] - count]
-    points = torch.cat([z[used], z.new_zeros(1, z.shape[1])])[torch.from_numpy(order[count:] - count)]
-    return Dendrogram(parents, heights, count, names, points, proxies, c, method)
+    return with_points(Dendrogram(parents, heights, count, names, None, proxies, c, method), x, z)

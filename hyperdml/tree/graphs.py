@@ -33,8 +33,8 @@ def graph_of(tree: Shape) -> Any:
         graph.graph["c"] = tree.c
     for node, height in enumerate(tree.heights.tolist()):
         graph.add_node(node, height=height)
-    if tree.names is not None:
-        nx.set_node_attributes(graph, dict(enumerate(tree.names)), "name")
+    called = {node: name for node, name in enumerate(_names(tree)) if name is not None}
+    nx.set_node_attributes(graph, called, "name")
     graph.add_edges_from(zip(tree.parents[:-1].tolist(), range(tree.root), strict=True))
     return graph
 
@@ -59,11 +59,18 @@ def shape_of_graph(graph: Any, leaves: Sequence[str] | None = None) -> Shape:
         raise ValueError(f"{missing} of {len(given)} nodes have no height")
     heights = None if missing else np.array([_number(height, node) for height, node in zip(given, index, strict=True)])
     called = [data.get("name") for _, data in graph.nodes(data=True)]
-    names = None if not any(called) else [None if name is None else str(name) for name in called]
-    found = assemble([str(node) for node in index], above, heights=heights, names=names, leaves=leaves)
+    names = [None if name is None else str(name) for name in called]
+    labels = [str(node) for node in index]
+    found = assemble(labels, above, heights=heights, names=names, inner=names, leaves=leaves)
     curvature = graph.graph.get("c")
     c = None if curvature is None else _number(curvature, "the graph, as c,")
     return replace(found, c=c, method=str(graph.graph.get("method", "given")))
+
+
+def _names(tree: Shape) -> list[str | None]:
+    """(M,) names of leaves and inner nodes, None where there is none."""
+    leaves = tree.names or (None,) * tree.num_leaves
+    return [*leaves, *(tree.inner_names or (None,) * (tree.num_nodes - tree.num_leaves))]
 
 
 def _number(value: object, node: object) -> float:
@@ -104,9 +111,9 @@ def edges_csv_bytes(tree: Shape) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    names = [*(tree.names or ()), *[""] * tree.num_nodes]
-    for node, (up, height) in enumerate(zip(tree.parents.tolist(), tree.heights.tolist(), strict=True)):
-        writer.writerow(("" if up < 0 else up, node, repr(height), names[node] if node < tree.num_leaves else ""))
+    rows = zip(tree.parents.tolist(), tree.heights.tolist(), _names(tree), strict=True)
+    for node, (up, height, name) in enumerate(rows):
+        writer.writerow(("" if up < 0 else up, node, repr(height), name or ""))
     return text.getvalue().encode()
 
 
@@ -121,7 +128,8 @@ def shape_of_edges_csv(path: Path, leaves: Sequence[str] | None = None) -> Shape
     try:
         if tuple(cell.strip() for cell in header) != COLUMNS:
             taxonomy = Taxonomy.from_edges_csv(path)
-            return assemble(taxonomy.names, taxonomy.parent.copy(), leaves=leaves)
+            names = taxonomy.names
+            return assemble(names, taxonomy.parent.copy(), inner=names, leaves=leaves)
         return _shape_of_rows(rows, leaves)
     except ValueError as error:
         raise DataError(f"{path} is not a tree: {error}") from error
@@ -148,5 +156,4 @@ def _shape_of_rows(rows: Iterator[tuple[int, list[str]]], leaves: Sequence[str] 
     if missing:
         raise ValueError(f"line {missing[0][0]}: parent {missing[0][1]!r} has no row of its own")
     parents = np.array([index[parent] if parent else -1 for _, parent in above], dtype=np.int64)
-    called = names if any(names) else None
-    return assemble(list(index), parents, heights=np.array(heights), names=called, leaves=leaves)
+    return assemble(list(index), parents, heights=np.array(heights), names=names, inner=names, leaves=leaves)

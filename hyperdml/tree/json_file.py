@@ -16,6 +16,7 @@ from hyperdml.taxonomy.files import load_json
 from hyperdml.tree.shape import Shape
 
 FORMAT = "hyperdml.dendrogram/1"
+_INNER = "inner_names"  # there only where inner nodes have names
 _KEYS = ("format", "method", "c", "num_leaves", "parents", "heights", "names", "proxies", "points")
 
 
@@ -31,7 +32,7 @@ def to_dict(tree: Shape) -> dict[str, Any]:
         "names": None if tree.names is None else list(tree.names),
         "proxies": None if tree.proxies is None else tree.proxies.tolist(),
         "points": None if tree.points is None else tree.points.tolist(),
-    }
+    } | ({} if tree.inner_names is None else {_INNER: list(tree.inner_names)})
 
 
 def from_dict(data: object) -> Shape:
@@ -44,8 +45,9 @@ def from_dict(data: object) -> Shape:
         raise ValueError(f"expected an object, got a {type(data).__name__}")
     if data.get("format") != FORMAT:
         raise ValueError(f"format is {data.get('format')!r}, expected {FORMAT!r}")
-    if set(data) != set(_KEYS):
-        wrong = [*(f"no {key}" for key in _KEYS if key not in data), *(str(key) for key in data if key not in _KEYS)]
+    if set(data) - {_INNER} != set(_KEYS):
+        unknown = (str(key) for key in data if key not in (*_KEYS, _INNER))
+        wrong = [*(f"no {key}" for key in _KEYS if key not in data), *unknown]
         raise ValueError(f"the keys must be {', '.join(_KEYS)}; wrong here: {', '.join(wrong)}")
     if not isinstance(data["method"], str):
         raise ValueError(f"method must be a text, got {data['method']!r}")
@@ -54,6 +56,11 @@ def from_dict(data: object) -> Shape:
     names, proxies, points, c = data["names"], data["proxies"], data["points"], data["c"]
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         raise ValueError("names must be a list of texts or null")
+    inner = data.get(_INNER)
+    if inner is not None and not (
+        isinstance(inner, list) and all(name is None or isinstance(name, str) for name in inner)
+    ):
+        raise ValueError(f"{_INNER} must be a list of texts and nulls, or null")
     if c is not None and type(c) not in (int, float):
         raise ValueError(f"c must be a number or null, got {c!r}")
     found = None if points is None else torch.from_numpy(_numbers(points, "points", (int, float), 2))
@@ -68,6 +75,7 @@ def from_dict(data: object) -> Shape:
         None if proxies is None else _numbers(proxies, "proxies", (int,), 1),
         None if c is None else curvature_of(float(c)),
         data["method"],
+        None if inner is None else tuple(inner),
     )
 
 

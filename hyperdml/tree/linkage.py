@@ -16,6 +16,7 @@ from hyperdml.tree.shape import Floats
 _POINTS, _MOST, _ROUNDS = 32, 4096, 8  # points a cell, cells, rounds of k-means
 _LARGEST = 2048  # points of a cell; more are cut in parts
 _SAMPLED = 8  # points of a cell that stand for it
+_SINGLE = ("hyphc", "gromov")
 _BLOCK = 4_000_000  # sampled pairs at once, 32 MB
 Merges = tuple[Ints, Ints, Floats]
 
@@ -23,16 +24,17 @@ Merges = tuple[Ints, Ints, Floats]
 def linkage_tree(points: Tensor, c: float, method: str, direct: int, seed: int) -> tuple[Ints, Floats]:
     """Parents and heights of the binary tree of a linkage.
 
-    "average" merges the two clusters with the least mean dissimilarity (see `dissimilarity`) between their leaves,
-    "hyphc" and "gromov" those with the least at all. Up to `direct` points this is exact, in O(N^2) time and 4 N^2
-    bytes (0.4 GB at 10,000). Beyond, the points are put into cells by k-means in the tangent space at the origin (for
-    "hyphc" of directions), about 32 a cell; every cell has its exact tree; over the cells the dissimilarity of two is
-    taken from 8 points of each. Where a node above the cells would lie below one in a cell, it is raised to it.
+    "average", "cosine" and "euclidean" merge the two clusters with the least mean dissimilarity (see `dissimilarity`)
+    between their leaves, "hyphc" and "gromov" those with the least at all. Up to `direct` points this is exact, in
+    O(N^2) time and 4 N^2 bytes (0.4 GB at 10,000). Beyond, the points are put into cells by k-means in the tangent
+    space at the origin (for "hyphc" and "cosine" of directions, for "euclidean" of the vectors), about 32 a cell; every
+    cell has its exact tree; over the cells the dissimilarity of two is taken from 8 points of each. Where a node above
+    the cells would lie below one in a cell, it is raised to it.
 
     Args:
-        points: (N, d) float64 points of the ball.
+        points: (N, d) float64 points of the ball; for "cosine" and "euclidean" any vectors.
         c: curvature magnitude.
-        method: "average", "hyphc" or "gromov".
+        method: a name that `dissimilarity` takes.
         direct: most points of the exact way.
         seed: of k-means.
 
@@ -41,7 +43,7 @@ def linkage_tree(points: Tensor, c: float, method: str, direct: int, seed: int) 
     """
     from hyperdml.tree.compiled_linkage import number_merges, raise_heights
 
-    between, single = dissimilarity(method, points, c), method != "average"
+    between, single = dissimilarity(method, points, c), method in _SINGLE
     n = len(points)
     if n <= direct:
         first, second, heights = _merged(condensed(between, torch.arange(n)), np.ones(n), single)
@@ -76,8 +78,10 @@ def _over_cells(between: Between, cells: list[Tensor], single: bool) -> Merges:
 
 
 def _flat(points: Tensor, c: float, method: str) -> Tensor:
-    """(N, d) float32 vectors whose Euclidean k-means makes the cells; radii do not matter to "hyphc"."""
-    return torch.nn.functional.normalize(points).float() if method == "hyphc" else logmap0(points, c).float()
+    """(N, d) float32 vectors whose Euclidean k-means makes the cells."""
+    if method in ("hyphc", "cosine"):
+        return torch.nn.functional.normalize(points).float()
+    return points.float() if method == "euclidean" else logmap0(points, c).float()
 
 
 def _cells(flat: Tensor, seed: int) -> list[Tensor]:

@@ -7,13 +7,11 @@ from torch import Tensor
 
 from hyperdml.geometry import dist0
 from hyperdml.metrics.partition import normalized_mutual_information
-from hyperdml.metrics.trees.correlation import spearman
 from hyperdml.metrics.trees.dendrogram import dendrogram_purity
 from hyperdml.metrics.trees.lca import best_ancestor, draw_pairs
 from hyperdml.metrics.trees.parent_array import ROOT
+from hyperdml.metrics.trees.radius_order import radius_correlation
 from hyperdml.tree.proxy_tree import ProxyTree
-
-_DECIMALS = 4  # of radii that are compared: rounding must order nothing
 
 
 def level_purity(tree: ProxyTree, ids: Tensor) -> list[float]:
@@ -52,11 +50,11 @@ def ancestor_correlation(x: Tensor, proxies: Tensor, pairs: Tensor, shared: Tens
     """
     pick = best_ancestor(x, proxies, pairs, c, origin=True)
     radius = torch.where(pick == ROOT, 0.0, dist0(proxies, c)[pick])
-    return spearman(radius.round(decimals=_DECIMALS), shared) or 0.0
+    return radius_correlation(radius, shared) or 0.0
 
 
 def size_correlation(tree: ProxyTree, proxies: Tensor, c: float) -> float | None:
     """Spearman correlation of radius and images below, over proxies that have any; None if one is constant."""
     size = tree.sizes
     live = size > 0
-    return spearman(dist0(proxies, c)[live].round(decimals=_DECIMALS), size[live])
+    return radius_correlation(dist0(proxies, c)[live], size[live])

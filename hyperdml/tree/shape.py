@@ -28,12 +28,15 @@ class Shape:
     proxies: Ints | None = None
     c: float | None = None
     method: str = "given"
+    inner_names: tuple[str | None, ...] | None = None
 
     def __post_init__(self) -> None:
         check_shape(self.parents, self.heights, self.num_leaves)
         inner = self.num_nodes - self.num_leaves
         if self.names is not None and len(self.names) != self.num_leaves:
             raise ValueError(f"names must be one for each of {self.num_leaves} leaves, got {len(self.names)}")
+        if self.inner_names is not None and len(self.inner_names) != inner:
+            raise ValueError(f"inner_names must be one for each of {inner} inner nodes, got {len(self.inner_names)}")
         if self.points is not None and (self.points.ndim != 2 or len(self.points) != inner):
             raise ValueError(f"points must be ({inner}, d), one for each inner node, got {tuple(self.points.shape)}")
         if self.proxies is not None and self.proxies.shape != (inner,):

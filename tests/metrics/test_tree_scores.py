@@ -12,9 +12,18 @@ from scipy.spatial.distance import squareform
 
 from hyperdml.geometry import dist0, expmap0, pairwise_distance
 from hyperdml.metrics import dendrogram_purity
-from hyperdml.metrics.trees.nulls import Null, Score, permutation
-from hyperdml.metrics.trees.tree_scores import tree_scores
-from hyperdml.metrics.trees.tree_scores_result import GROMOV, LOWER_IS_BETTER, RADIUS_LEVEL, RADIUS_SIZE
+from hyperdml.metrics.trees.nulls import CHANCE, Null, Score, compare, permutation, verdict, z_text
+from hyperdml.metrics.trees.tree_scores import GrownTree, tree_scores
+from hyperdml.metrics.trees.tree_scores_result import (
+    COPHENETIC,
+    GROMOV,
+    LOWER_IS_BETTER,
+    RADIUS_LEVEL,
+    RADIUS_SIZE,
+    FigureRow,
+    NullRow,
+    TreeScores,
+)
 from hyperdml.metrics.trees.with_nulls import figures_with_nulls, with_nulls
 from hyperdml.taxonomy import Taxonomy
 
@@ -102,7 +111,7 @@ def test_a_tree_of_noise_is_called_chance():
 def test_the_callers_nulls_are_scored_as_the_tree_is():
     def random(generator):
         order = permutation(160, generator).numpy()
-        return np.r_[PARENTS[order], PARENTS[160:]], HEIGHTS
+        return GrownTree(np.r_[PARENTS[order], PARENTS[160:]], HEIGHTS)
 
     found = tree_scores(
         PARENTS,
@@ -196,3 +205,85 @@ def test_words_for_scores_that_should_be_low():
     assert score.line("distance").endswith(", below chance")
     high = Score(0.9, {"null": Null(0.5, 0.1, 4.0)})
     assert high.line("distance", lower_is_better=True).endswith(", above chance")
+
+
+def test_a_grown_tree_with_points_is_measured_by_these():
+    """The tree of other points against their own distances: as good a tree of distances as the first."""
+    other = planted(1)
+
+    def elsewhere(generator):
+        return GrownTree(*average(other), other, radii=np.arange(319.0))
+
+    scores = tree_scores(
+        PARENTS,
+        HEIGHTS,
+        labels=LABELS,
+        points=POINTS,
+        c=C,
+        radii=np.arange(319.0),
+        nulls={"other points": elsewhere},
+        draws=3,
+        null_draws=2,
+        generator=seeded(),
+    )
+    own = tree_scores(*average(other), labels=LABELS, points=other, c=C, draws=2, generator=seeded())
+    null = scores.figures[COPHENETIC].nulls["other points"]
+    assert (null.mean, null.z) == (pytest.approx(own.figures[COPHENETIC].value), None)
+    assert list(scores.figures[RADIUS_SIZE].nulls) == ["radii permuted", "other points"]
+    assert (scores.draws["other points"], scores.draws["labels shuffled"]) == (2, 3)
+
+
+def test_without_labels_only_distances_count():
+    scores = tree_scores(PARENTS, HEIGHTS, labels=None, points=POINTS, c=C, draws=3, generator=seeded())
+    assert list(scores.figures) == [COPHENETIC, GROMOV]
+    assert scores.triplet_interval is None
+    assert not [line for line in scores.lines() if "labels" in line]
+    with pytest.raises(ValueError, match="against labels or points, got neither"):
+        tree_scores(PARENTS, HEIGHTS, labels=None)
+
+
+def made(**figures):
+    return TreeScores(3, 2, 2, figures, None, {"flat": {"high": 0.4}}, {"null": 5})
+
+
+def test_rows_for_tables():
+    near = Score(0.5, {"null": Null(0.4, 0.1, 1.0)})
+    scores = made(high=Score(0.9, {"null": Null(0.5, 0.1, 4.0), "far": Null(0.95, 0.01, -5.0)}), near=near)
+    high, other = scores.rows()
+    assert high == FigureRow(
+        "high",
+        0.9,
+        "higher",
+        [NullRow("null", 0.5, 0.1, 4.0, "above chance"), NullRow("far", 0.95, 0.01, -5.0, "below chance")],
+        {"flat": 0.4},
+    )
+    assert tuple(other.nulls[0]) == ("null", 0.4, 0.1, 1.0, CHANCE)
+    assert (high.beats, other.beats, other.controls) == (False, False, {})
+    assert scores.conclusions() == [
+        "Not distinguishable from chance: near (null).",
+        "Worse than chance: high (far).",
+        "Draws: null 5.",
+    ]
+
+
+def test_low_figures_are_good_where_low_is_better():
+    low = Score(0.1, {"null": Null(0.5, 0.1, -4.0)})
+    scores = made(**{GROMOV: low})
+    assert scores.rows()[0].better == "lower"
+    assert scores.rows()[0].beats
+    assert scores.conclusions()[0] == "All 1 figures are better than each of their null models by over 2 deviations."
+    assert made(**{GROMOV: Score(0.9, low.nulls)}).conclusions()[0] == f"Worse than chance: {GROMOV} (null)."
+
+
+def test_nulls_without_spread_read_sensibly():
+    assert [z_text(z) for z in (3.14, -2.0, 5000.0, -1e9, None)] == [
+        "z = 3.1",
+        "z = -2.0",
+        "z > 99",
+        "z < -99",
+        "no spread",
+    ]
+    assert "(z > 99)" in Score(0.9, {"null": Null(0.1, 1e-6, 8e5)}).line("purity")
+    third = 1 / 3
+    assert verdict(third, third + 1e-16, 0.0) == CHANCE  # rounding is no finding
+    assert compare(0.5, [third, third + 1e-16]) == Null(third, 0.0, None)

@@ -1,5 +1,7 @@
 """The dendrogram: its questions against walks by hand, cuts, deep chains, and what it refuses."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, linkage
 
+from hyperdml.metrics import robinson_foulds
+from hyperdml.metrics.trees.cuts import cut_labels
 from hyperdml.tree import Dendrogram
 
 laws = settings(deadline=None, max_examples=40)
@@ -139,3 +143,29 @@ def test_other_errors():
             tree.lca(0, wrong)
     with pytest.raises(ValueError, match=r"integers from 0 to 2, got 0\.5"):
         tree.ancestors(0.5)
+
+
+def test_robinson_foulds_equals_dendropy():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dendropy = pytest.importorskip("dendropy", reason="dendropy is not installed")
+        from dendropy.calculate import treecompare
+    for seed in range(5):
+        trees = [
+            Dendrogram.from_linkage(linkage(np.random.default_rng(2 * seed + k).normal(size=(12, 3)), "average"))
+            for k in range(2)
+        ]
+        found = robinson_foulds(trees[0].parents, trees[1].parents, 12)
+        space = dendropy.TaxonNamespace()
+        theirs = [
+            dendropy.Tree.get(data=f"[&R] {tree.to_newick()}", schema="newick", taxon_namespace=space) for tree in trees
+        ]
+        expected = treecompare.symmetric_difference(*theirs)
+        assert found.left + found.right - 2 * found.shared == expected
+
+
+def test_cuts_equal_those_of_dendrograms():
+    for seed in range(20):
+        tree = random_tree(17, seed, most=4, ties=bool(seed % 2))
+        for parts in range(1, 18):
+            assert np.array_equal(cut_labels(tree.parents, tree.heights, 17, parts), tree.cut(parts))

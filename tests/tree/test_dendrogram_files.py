@@ -57,6 +57,34 @@ def test_names_of_any_kind_survive(tmp_path):
     assert set(Dendrogram.from_newick(text).names) == set(HOSTILE)
 
 
+def test_names_of_inner_nodes_survive(tmp_path):
+    inner = ("a b", None, "it's", "x_y")
+    heights = np.array([0.0, 0, 0, 0, 0, 1, 2, 3, 4])
+    tree = Dendrogram(np.array([5, 5, 6, 7, 8, 6, 7, 8, -1]), heights, 5, tuple("vwxyz"), inner_names=inner)
+    for kind in ("json", "edges_csv", "graphml"):
+        path = tmp_path / kind
+        getattr(tree, f"to_{kind}")(path)
+        assert getattr(Dendrogram, f"from_{kind}")(path).inner_names == inner
+    assert tree.to_newick() == "(z:4.0,(y:3.0,(x:2.0,(v:1.0,w:1.0)'a b':1.0):1.0)'it''s':1.0)'x_y';"
+    assert Dendrogram.from_newick(tree.to_newick()).inner_names == inner
+    assert Dendrogram.from_networkx(tree.to_networkx()).inner_names == inner
+    found = other_library("dendropy").Tree.get(data=tree.to_newick(), schema="newick")
+    assert {node.label for node in found.preorder_internal_node_iter()} == set(inner)
+    taxonomy = tree.to_taxonomy()
+    assert {taxonomy.names[node] for node in taxonomy.ancestors("v")} >= {"a b", "node1", "it's", "x_y"}
+    assert Dendrogram.from_taxonomy(taxonomy).inner_names == ("a b", "node1", "it's", "x_y")
+    with pytest.raises(ValueError, match="inner_names must be one for each of 4 inner nodes, got 1"):
+        Dendrogram(tree.parents.copy(), heights, 5, inner_names=("a",))
+
+
+def test_numbered_leaves_below_named_nodes(tmp_path):
+    tree = Dendrogram(np.array([2, 2, -1]), np.array([0.0, 0.0, 1.0]), 2, inner_names=("top",))
+    tree.to_graphml(tmp_path / "tree")
+    found = Dendrogram.from_graphml(tmp_path / "tree")
+    assert (found.names, found.inner_names) == (None, ("top",))
+    assert Dendrogram.from_newick("(1:1,0:1)top;").inner_names == ("top",)
+
+
 def test_json_keeps_points_proxies_and_every_bit(tmp_path):
     points = torch.rand(30, 3, dtype=torch.float64) / 2
     tree = extract_tree(points, points[:8] / 3, "nearest_ancestor", c=0.3, names=[f"i{n}" for n in range(30)])
@@ -192,6 +220,7 @@ def changed(**keys):
         (changed(points=[[0.0], [0.0, 1.0]]), r"points\[1\] holds 2 numbers, but the first row 1"),
         (changed(points=[0.0]), "points must be a list of lists"),
         (changed(points=[[0.0], [float("nan")]]), "points row 1 is not finite"),
+        (changed(inner_names=["a", 1]), "inner_names must be a list of texts and nulls"),
         (changed(proxies=[1]), "proxies must be"),
     ],
 )

@@ -11,14 +11,15 @@ from numba import njit
 _RUN = 256  # entries after which undecided ones are looked for
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function compiled by numba when it is first called, kept on disk where there is a place."""
     try:
         return njit(nogil=True, cache=True)(function)
     except RuntimeError:  # numba finds no folder that it may write its cache to
         return njit(nogil=True)(function)
 
 
-@_compiled
+@compiled
 def _scan(scores, first, last, reach, high, low, reaches, highs, lows, counts):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
     """A run of one row: its count, what it adds to the columns' counts, and whether any entry is undecided."""
     count = np.int32(0)
@@ -35,7 +36,7 @@ def _scan(scores, first, last, reach, high, low, reaches, highs, lows, counts): 
     return count, near
 
 
-@_compiled
+@compiled
 def count_block(scores, top, left, row_bounds, row_items, bounds, items, row_counts, counts, pairs):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
     """Count, in both directions, the entries of a block that are certainly above a threshold.
 

@@ -12,6 +12,7 @@ BEYOND = 2.0  # standard deviations
 ABOVE = "above chance"
 BELOW = "below chance"
 CHANCE = "not distinguishable from chance"
+_ROUNDING = 1e-12  # of a figure; neither a spread nor a difference
 _MOST = 99.0  # deviations: of more nothing is meant but that the draws hardly vary
 
 
@@ -59,7 +60,7 @@ class Score:
 def compare(value: float, draws: Sequence[float]) -> Null:
     """A score against the same score of at least two draws from a null model."""
     sample = torch.tensor(draws, dtype=torch.float64)
-    if sample.min() == sample.max():  # exactly: the rounding of a mean is no spread
+    if float(sample.max() - sample.min()) <= _ROUNDING * float(sample.abs().max()):
         return Null(float(sample[0]), 0.0, None)
     mean, sd = float(sample.mean()), float(sample.std())
     return Null(mean, sd, (value - mean) / sd)
@@ -67,7 +68,7 @@ def compare(value: float, draws: Sequence[float]) -> Null:
 
 def verdict(value: float, mean: float, sd: float) -> str:
     """Plain words: within two standard deviations a score is not distinguishable from chance."""
-    if abs(value - mean) <= BEYOND * sd:
+    if abs(value - mean) <= BEYOND * sd + _ROUNDING * abs(mean):
         return CHANCE
     return ABOVE if value > mean else BELOW
 

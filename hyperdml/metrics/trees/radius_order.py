@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import torch
 from numpy.typing import ArrayLike
+from torch import Tensor
 
 from hyperdml.metrics.trees.correlation import spearman
-from hyperdml.metrics.trees.leaf_tree import Tree, leaf_tree
+from hyperdml.metrics.trees.leaf_tree import Floats, LeafTree, Tree, leaf_tree
 
 _DECIMALS = 4  # of radii that are compared: rounding must order nothing
 
@@ -44,6 +45,16 @@ def radius_order(parents: Tree, radii: ArrayLike, leaves: int) -> RadiusOrder:
         RadiusOrder(size=-1.0, level=1.0)
     """
     tree = leaf_tree(parents, leaves)
-    radius = torch.from_numpy(tree.values(radii, "radii")[tree.inner]).round(decimals=_DECIMALS)
+    return radius_order_of(tree, tree.values(radii, "radii"))
+
+
+def radius_order_of(tree: LeafTree, radii: Floats) -> RadiusOrder:
+    """`radius_order` of the (n,) radii of the nodes in the tree's own order."""
+    radius = torch.from_numpy(radii[tree.inner])
     size, level = torch.from_numpy(tree.sizes[tree.inner]), torch.from_numpy(tree.depths[tree.inner])
-    return RadiusOrder(spearman(radius, size), spearman(radius, level))
+    return RadiusOrder(radius_correlation(radius, size), radius_correlation(radius, level))
+
+
+def radius_correlation(radius: Tensor, other: Tensor) -> float | None:
+    """Spearman correlation of (n,) radii, rounded to 4 decimals, with other numbers; None if one side is constant."""
+    return spearman(radius.round(decimals=_DECIMALS), other)

@@ -14,7 +14,8 @@ from hyperdml.metrics.trees.best_match import best_matches
 from hyperdml.metrics.trees.cuts import agreement, cut_labels
 from hyperdml.metrics.trees.dasgupta import cost_of
 from hyperdml.metrics.trees.dendrogram import purity
-from hyperdml.metrics.trees.leaf_tree import LeafTree, Tree, leaf_tree
+from hyperdml.metrics.trees.leaf_tree import Floats, LeafTree, Tree, leaf_tree
+from hyperdml.metrics.trees.measured import Measured
 from hyperdml.metrics.trees.meetings import meetings
 from hyperdml.metrics.trees.nulls import permutation
 from hyperdml.metrics.trees.reference import groups_by_depth, reference_parents
@@ -55,23 +56,25 @@ class Truth:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A tree and which item hangs at which of its leaves.
+    """A tree, which item hangs at which of its leaves, and what is known of the items.
 
     Attributes:
         tree: the tree.
         heights: (M,) height of every node, or None.
         cuts: (N,) part of every leaf, for as many parts as each level has ids; none without heights.
         items: (N,) item of every leaf.
-        labelled: whether the items have labels here.
-        measured: whether they have distances here.
+        truth: the labels of the items, or None.
+        measured: their distances and similarities, or None.
+        radii: (n,) radius of every node of `tree`, of which those of leaves are not read; or None.
     """
 
     tree: LeafTree
     heights: ArrayLike | None
     cuts: list[Ints]
     items: Ints
-    labelled: bool = True
-    measured: bool = True
+    truth: Truth | None
+    measured: Measured | None
+    radii: Floats | None = None
 
     @property
     def leaves(self) -> Ints:
@@ -79,17 +82,39 @@ class Case:
         return np.argsort(self.items)
 
     def shuffled(self, generator: torch.Generator | None, labelled: bool) -> Case:
-        """The items dealt anew to the leaves, either their labels or their distances looked at."""
+        """The items dealt anew to the leaves, either their labels or what is measured of them looked at."""
         items = permutation(len(self.items), generator).numpy()
-        return replace(self, items=items, labelled=labelled, measured=not labelled)
+        return replace(
+            self,
+            items=items,
+            truth=self.truth if labelled else None,
+            measured=None if labelled else self.measured,
+            radii=None,
+        )
+
+    def radii_permuted(self, generator: torch.Generator | None) -> Case:
+        """Nothing but the radii looked at, dealt anew to the inner nodes."""
+        if self.radii is None:
+            raise ValueError("there are no radii to permute")
+        inner = self.radii[self.tree.inner]
+        moved = np.r_[self.radii[: self.tree.leaves], inner[permutation(len(inner), generator).numpy()]]
+        return replace(self, truth=None, measured=None, radii=moved)
 
 
-def case_of(parents: Tree, heights: ArrayLike | None, truth: Truth) -> Case:
-    """A tree over the items in their order."""
-    count = truth.tree.leaves
-    tree = leaf_tree(parents, count)
-    cuts = [] if heights is None else [cut_labels(tree, heights, count, parts) for parts in truth.cuts]
-    return Case(tree, heights, cuts, np.arange(count))
+def case_of(
+    parents: Tree,
+    heights: ArrayLike | None,
+    leaves: int,
+    truth: Truth | None,
+    measured: Measured | None = None,
+    radii: ArrayLike | None = None,
+) -> Case:
+    """A tree over items in their order; heights and radii are those of its nodes as they were given."""
+    tree = leaf_tree(parents, leaves)
+    parts = [] if heights is None or truth is None else truth.cuts
+    cuts = [cut_labels(tree, heights, leaves, count) for count in parts]  # type: ignore[arg-type]
+    own = None if radii is None else tree.values(radii, "radii")
+    return Case(tree, heights, cuts, np.arange(leaves), truth, measured, own)
 
 
 def truth_of(

@@ -51,7 +51,7 @@ def figures_with_nulls(
     figures: Callable[[X], Mapping[str, float]],
     given: X,
     nulls: Mapping[str, Draw[X]],
-    draws: int = 20,
+    draws: int | Mapping[str, int] = 20,
     generator: torch.Generator | None = None,
 ) -> dict[str, Score]:
     """`with_nulls` of several figures that are read off one thing, each draw being made once for all of them.
@@ -60,7 +60,7 @@ def figures_with_nulls(
         figures: figures by name of one thing; a figure that is not there for a draw has no comparison with that null.
         given: see `with_nulls`.
         nulls: see `with_nulls`.
-        draws: see `with_nulls`.
+        draws: draws from each null model, or from all, at least 2.
         generator: see `with_nulls`.
 
     Returns:
@@ -69,12 +69,14 @@ def figures_with_nulls(
     Raises:
         ValueError: draws below 2.
     """
-    if draws < 2:
-        raise ValueError(f"draws must be at least 2 for a standard deviation, got {draws}")
+    times = dict.fromkeys(nulls, draws) if isinstance(draws, int) else draws
+    fewest = min(times.values(), default=2)
+    if fewest < 2:
+        raise ValueError(f"draws must be at least 2 for a standard deviation, got {fewest}")
     values = figures(given)
     found: dict[str, Score] = {name: Score(value, {}) for name, value in values.items()}
     for null, draw in nulls.items():
-        rows = [figures(draw(generator)) for _ in range(draws)]
+        rows = [figures(draw(generator)) for _ in range(times[null])]
         for name, value in values.items():
             if all(name in row for row in rows):
                 found[name].nulls[null] = compare(value, [row[name] for row in rows])
