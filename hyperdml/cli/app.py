@@ -18,6 +18,7 @@ from hyperdml.cli.embed import embed_images
 from hyperdml.cli.evaluate import evaluate
 from hyperdml.cli.export import export
 from hyperdml.cli.index import build_index
+from hyperdml.cli.plot import plot
 from hyperdml.cli.probe import probe
 from hyperdml.cli.push import push
 from hyperdml.cli.recipes import list_recipes, show_recipe
@@ -53,6 +54,7 @@ def build_app() -> App:
     app.command(resume, name="resume")
     app.command(report, name="report")
     app.command(tree, name="tree")
+    app.command(plot, name="plot")
     app.command(replay, name="replay")
     app.command(compare, name="compare")
     app.command(evaluate, name="eval")

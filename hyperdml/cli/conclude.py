@@ -11,15 +11,12 @@ from pathlib import Path
 from rich.console import Console
 
 from hyperdml.cli.progress import RunProgress
-from hyperdml.data import ArrayImages, EmbeddingSet, load_splits
 from hyperdml.errors import DataError, Interrupted
-from hyperdml.files import write_atomic
 from hyperdml.training.classify.config import ClassifyConfig
 from hyperdml.training.classify.report import (
     class_comparison,
     class_explanation,
     class_rates,
-    class_report,
     class_steps,
     class_table,
 )
@@ -27,13 +24,13 @@ from hyperdml.training.classify.result import ClassifyResult
 from hyperdml.training.classify.run import execute_classification
 from hyperdml.training.engine.processes import is_first
 from hyperdml.training.records import read_record
+from hyperdml.training.report.whole import REPORT, write_report
 from hyperdml.training.retrieval.config import TrainConfig
 from hyperdml.training.retrieval.report import (
     best_explanation,
     comparison,
     explanation,
     next_steps,
-    report_markdown,
     table,
     tree_explanation,
     tree_table,
@@ -61,9 +58,11 @@ def conclude(config: Config, folder: Path, cache: Path | None = None) -> None:
                 result = execute(config, folder, progress, cache)
             else:
                 result = execute_classification(config, folder, progress, cache)
-            # the report is the last file of a run: a finished run needs its data no more
-            if result is not None and not (folder / "report.md").is_file():
-                _write_report(config, folder, result)
+            if result is not None:
+                _print_tables(console, config, result)
+                # the report is the last file of a run: a finished run needs its data no more
+                if not (folder / REPORT).is_file():
+                    write_report(config, folder, result)
     except Interrupted as error:
         raise Interrupted(f"{error}; continue with: hyperdml resume {folder}", error.exit_code - 128) from None
     except KeyboardInterrupt as error:
@@ -72,7 +71,7 @@ def conclude(config: Config, folder: Path, cache: Path | None = None) -> None:
     finally:
         progress.close()
     if result is not None:
-        _print(console, config, folder, result)
+        _print_end(console, config, folder, result)
 
 
 class _Terminated(KeyboardInterrupt):
@@ -113,90 +112,50 @@ def results_of(config: Config, folder: Path) -> RunResult | ClassifyResult:
 
 
 def report_again(config: Config, folder: Path, result: RunResult | ClassifyResult) -> None:
-    """Write the report of a finished run anew, with its picture, and print its tables."""
-    _write_report(config, folder, result)
-    _print(_console(), config, folder, result)
+    """Print the tables of a finished run, and write its report anew."""
+    console = _console()
+    _print_tables(console, config, result)
+    write_report(config, folder, result)
+    _print_end(console, config, folder, result)
 
 
 def _console(quiet: bool = False) -> Console:
     return Console(soft_wrap=True, markup=False, highlight=False, quiet=quiet)
 
 
-def _write_report(config: Config, folder: Path, result: RunResult | ClassifyResult) -> None:
+def _print_tables(console: Console, config: Config, result: RunResult | ClassifyResult) -> None:
+    """The tables, what they mean, and the radius report; they come before the report, which takes seconds."""
     if isinstance(config, TrainConfig) and isinstance(result, RunResult):
-        text = report_markdown(folder, config, result, draw_picture(config, folder))
-    elif isinstance(config, ClassifyConfig) and isinstance(result, ClassifyResult):
-        text = class_report(folder, config, result)
-    write_atomic(folder / "report.md", text.encode())
-
-
-def _print(console: Console, config: Config, folder: Path, result: RunResult | ClassifyResult) -> None:
-    if isinstance(config, TrainConfig) and isinstance(result, RunResult):
-        print_result(console, config, folder, result)
-    elif isinstance(config, ClassifyConfig) and isinstance(result, ClassifyResult):
-        print_classes(console, config, folder, result)
-
-
-def draw_picture(config: TrainConfig, folder: Path) -> str:
-    """Draw disk.png of the main arm, and return its caption."""
-    from hyperdml.viz import draw_disk
-
-    stored = EmbeddingSet.load(folder)
-    test = load_splits(config.data).test
-    pictures = test.images.images if isinstance(test.images, ArrayImages) else None
-    shown = "Test images" if stored.proxies is None else "Test images and hierarchical proxies"
-    picture = draw_disk(
-        folder / "disk.png",
-        stored.points,
-        stored.proxies,
-        stored.c,
-        test.levels[:, 0],
-        test.coarse_names,
-        title=f"{shown} in the Poincaré disk (c = {stored.c:g})",
-        thumbnails=pictures,
-    )
-    caption = (
-        "Distance from the centre is the learned distance from the origin (grey circles at 2, 4 and 6 over sqrt(c)); "
-        "the angle is a layout."
-    )
-    if picture.root_share is None:
-        return caption
-    return (
-        f"{caption} Lines lead to the parent in the learned space: the nearest proxy closer to the origin, or the "
-        f"origin. The origin is the parent of {picture.root_share:.0%} of the images shown and of "
-        f"{picture.proxy_root_share:.0%} of the proxies."
-    )
-
-
-def print_result(console: Console, config: TrainConfig, folder: Path, result: RunResult) -> None:
-    """The tables, the radius report and where to go from there."""
-    print(f"\n{text_table(*table(result))}")
-    console.print()
-    for text in filter(None, (explanation(config), best_explanation(config, result), comparison(result.rows))):
-        console.print(text)
-    console.print()
-    if result.trees:
-        print(text_table(*tree_table(result.trees)))
-        for text in ("", tree_explanation(), ""):
+        print(f"\n{text_table(*table(result))}")
+        console.print()
+        for text in filter(None, (explanation(config), best_explanation(config, result), comparison(result.rows))):
             console.print(text)
-    for text in result.radius.lines():
-        console.print(f"  {text}")
-    models = "model/" if result.main_best is None else "model/, best_model/"
-    console.print(f"\nwritten to {folder}: report.md, disk.png, {models}, embeddings.safetensors, metrics.jsonl")
-    print_steps(console, next_steps(folder, config))
+        console.print()
+        if result.trees:
+            print(text_table(*tree_table(result.trees)))
+            for text in ("", tree_explanation(), ""):
+                console.print(text)
+        for text in result.radius.lines():
+            console.print(f"  {text}")
+    elif isinstance(config, ClassifyConfig) and isinstance(result, ClassifyResult):
+        print(f"\n{text_table(*class_table(result.rows, result.part))}")
+        console.print()
+        for text in filter(None, (class_explanation(), class_comparison(result.rows), class_rates(config))):
+            console.print(text)
 
 
-def print_classes(console: Console, config: ClassifyConfig, folder: Path, result: ClassifyResult) -> None:
-    """The table of a classification run and where to go from there."""
-    print(f"\n{text_table(*class_table(result.rows, result.part))}")
-    console.print()
-    for text in filter(None, (class_explanation(), class_comparison(result.rows), class_rates(config))):
-        console.print(text)
-    console.print(f"\nwritten to {folder}: report.md (all figures), model/ (with its taxonomy), metrics.jsonl")
-    print_steps(console, class_steps(folder, config))
+def _print_end(console: Console, config: Config, folder: Path, result: RunResult | ClassifyResult) -> None:
+    """What is in the run folder, and where to go from there."""
+    if isinstance(config, TrainConfig) and isinstance(result, RunResult):
+        models = "model/" if result.main_best is None else "model/, best_model/"
+        console.print(f"\nwritten to {folder}: {REPORT}, disk.png, {models}, embeddings.safetensors, metrics.jsonl")
+        _print_steps(console, next_steps(folder, config))
+    elif isinstance(config, ClassifyConfig):
+        console.print(f"\nwritten to {folder}: {REPORT} (all figures), model/ (with its taxonomy), metrics.jsonl")
+        _print_steps(console, class_steps(folder, config))
 
 
-def print_steps(console: Console, steps: list[tuple[str, str]]) -> None:
+def _print_steps(console: Console, steps: list[tuple[str, str]]) -> None:
     """Commands worth trying next, in columns."""
     console.print("try next:")
     width = max(len(command) for command, _ in steps)

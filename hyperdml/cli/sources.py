@@ -55,8 +55,8 @@ def model_of(path: Path) -> Path:
             if (folder / "taxonomy.json").is_file():  # which classifiers alone have beside them
                 raise ConfigError(
                     f"{folder} is a classifier over a taxonomy and makes no embeddings. hyperdml resume RUN prints the "
-                    "scores of its run, and report.md in the run folder has all of them; to score it on other images, "
-                    "use hyperdml.models.Classifier.from_pretrained and hyperdml.metrics.classification_report"
+                    "scores of its run, and report.html in the run folder has all of them; to score it on other "
+                    "images, use hyperdml.models.Classifier.from_pretrained and hyperdml.metrics.classification_report"
                 )
             return folder
     raise DataError(f"{path} is neither a model nor a run: there is no model.safetensors in it or in its model/")

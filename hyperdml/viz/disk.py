@@ -1,157 +1,233 @@
-"""The Poincaré disk as a picture: images, proxies and the parent edges of the learned space."""
+"""The Poincaré disk as a picture: images, proxies and edges of the learned space."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
-from hyperdml.files import write_atomic
-from hyperdml.tree import ROOT, nearest_ancestors
-from hyperdml.viz.layout import disk_layout, geodesic
+from hyperdml.data import LabelledImages
+from hyperdml.errors import ConfigError
+from hyperdml.metrics.trees.nulls import random_directions
+from hyperdml.viz.colouring import LEGEND, Colouring, colouring
+from hyperdml.viz.figure import new_figure, save_figure
+from hyperdml.viz.layouts import Layout, geodesic
+from hyperdml.viz.palette import PROXY
+from hyperdml.viz.scene import Places, Scene, scene_of
+from hyperdml.viz.subject import Subject
+from hyperdml.viz.thumbnails import thumbnails as small_images
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import SubFigure
 
-# Okabe and Ito's colours, which stay apart for colour-blind readers
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
-_MAX_POINTS = 2000
-_THUMBNAILS = 64
-_LEGEND = 20  # more groups than this make no readable legend
-_PROXY_EDGE = "#c2185b"
-
-
-@dataclass(frozen=True)
-class DiskPicture:
-    """What `draw_disk` drew.
-
-    Attributes:
-        images: number of images shown (a sample of at most 2,000).
-        root_share: share of shown images whose parent is the origin rather than a proxy; None without proxies.
-        proxy_root_share: the same for the proxies.
-    """
-
-    images: int
-    root_share: float | None = None
-    proxy_root_share: float | None = None
+_SIDE, _LEGEND = 9.6, 0.8  # inches
+_THUMBNAILS, _PIXELS = 64, 64
+_RASTER = 2000  # marks or edges; more become pixels in SVG and PDF
+_EDGES, _SHORT = 20_000, 0.004  # more edges than this are drawn only where they are longer, in disk radii
+_EDGE = "#9a9a9a"
 
 
 def draw_disk(
     path: Path,
-    points: Tensor,
-    proxies: Tensor | None,
-    c: float,
-    groups: np.ndarray,
-    group_names: Sequence[str],
+    subject: Subject,
     *,
-    title: str,
-    thumbnails: np.ndarray | None = None,
+    layout: Layout = "tree",
+    colour: str | None = None,
+    thumbnails: bool = True,
+    control: bool = False,
+    max_points: int | None = None,
     seed: int = 0,
-) -> DiskPicture:
-    """Draw images, proxies and parent edges into a PNG.
+) -> str:
+    """Draw a subject in the Poincaré disk.
 
-    Radii are those of the learned space and parents are found there (`nearest_ancestors`); only the angle is a layout
-    (`disk_layout`).
+    What radius, angle and lines mean depends on the layout, see `hyperdml.viz.scene.scene_of`; the caption says it.
 
     Args:
-        path: PNG to write.
-        points: (N, d) points of the ball.
-        proxies: (P, d) points of the ball, or None for a picture without proxies and edges.
-        c: curvature magnitude.
-        groups: (N,) id of each image's group, which gives its colour.
-        group_names: names of the groups, for the legend.
-        title: heading.
-        thumbnails: (N, S, S, 3) uint8 images; a sample of them is set around the disk in the order of the angles of
-            their points.
-        seed: seed of the samples.
+        path: PNG, SVG or PDF to write; many marks are one raster image in the last two.
+        subject: at least 4 points; proxies, labels and images are shown as far as it has them.
+        layout: "tree" (average linkage, exact), "radius" (the learned radius, the angle a layout), "umap",
+            "tangent-pca" or "horospherical".
+        colour: level that gives the colours, "class" or "radius"; see `colouring`.
+        thumbnails: set a sample of the images around the disk, in the order of the angles of their points.
+        control: set beside it the same with proxies in random directions of the same radii.
+        max_points: images to show; by default 20,000 in a tree, 2,000 by radius, 5,000 of UMAP, 100,000 of the others.
+        seed: of samples and of UMAP.
 
     Returns:
-        Counts for the caption.
+        The caption, which is also in the figure.
+
+    Raises:
+        ConfigError: an unknown layout or level, too few points, another ending, or a control without proxies to change.
+        DataError: see `colouring`.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    found = colouring(subject, colour)
+    scenes = {"": scene_of(subject.embeddings, layout, most=max_points, seed=seed)}
+    if control:
+        scenes = {"as learned": scenes[""], "proxies in random directions": _control(subject, layout, max_points, seed)}
+    caption = " ".join(filter(None, [*dict.fromkeys(scene.words for scene in scenes.values()), found.words]))
+    if control:
+        caption = " ".join(f"{name[0].upper()}{name[1:]}: {scene.words}" for name, scene in scenes.items())
+    figure, part = new_figure(
+        _SIDE * len(scenes), _SIDE + _LEGEND, title=f"{subject.title} in the Poincaré disk", caption=caption
+    )
+    width = 1 / len(scenes)
+    for place, (name, scene) in enumerate(scenes.items()):
+        share = _SIDE / (_SIDE + _LEGEND)
+        axes = part.add_axes((place * width + 0.01 * width, 1 - share, 0.98 * width, 0.99 * share))
+        shown = subject.images if thumbnails else None
+        draw_scene(axes, scene, found, images=shown, seed=seed)
+        if name:
+            axes.set_title(name, fontsize=11)
+    _legend(part, axes, found)
+    save_figure(figure, path)
+    return caption
 
-    rng = np.random.default_rng(seed)
-    shown = np.sort(rng.permutation(len(points))[:_MAX_POINTS])
-    points = points[torch.from_numpy(shown)]
-    at, proxy_at = disk_layout(points, points[:0] if proxies is None else proxies, c)
 
-    figure = Figure(figsize=(9.6, 10.4), dpi=130, facecolor="white")
-    FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.02, 0.07, 0.96, 0.88))
+def draw_scene(
+    axes: Axes,
+    scene: Scene,
+    found: Colouring,
+    *,
+    images: LabelledImages | None = None,
+    seed: int = 0,
+    size: float = 1.0,
+) -> None:
+    """Draw a scene into axes.
+
+    Args:
+        axes: where to.
+        scene: what.
+        found: colours.
+        images: set a sample of them around the disk.
+        seed: of the sample.
+        size: factor of the marks.
+    """
     axes.set_aspect("equal")
     axes.set_axis_off()
-    reach = 1.22 if thumbnails is not None else 1.03
+    reach = 1.22 if images is not None else 1.03
     axes.set_xlim(-reach, reach)
     axes.set_ylim(-reach, reach)
-    axes.set_title(title, fontsize=14)
-    _rim(axes)
-    for group, name in enumerate(group_names):
-        rows = groups[shown] == group
-        if rows.any():
-            colour = _COLOURS[group % len(_COLOURS)]
-            axes.scatter(at[rows].real, at[rows].imag, s=16, color=colour, label=name, linewidths=0, zorder=3)
-    picture = DiskPicture(len(points))
-    if proxies is not None:
-        parents = nearest_ancestors(points, proxies, c).numpy()
-        proxy_parents = nearest_ancestors(proxies, proxies, c).numpy()
-        _edges(axes, at, parents, proxy_at, "#bbbbbb", 0.25)
-        _edges(axes, proxy_at, proxy_parents, proxy_at, _PROXY_EDGE, 0.45)
+    _rim(axes, scene.origin == 0)
+    many = len(scene.rows)
+    crowded = float(np.clip(2000 / max(many, 1), 0.01, 1.0))
+    _arcs(axes, scene.tree_edges, _EDGE, 0.75 if len(scene.inner) else 0.3 * max(crowded, 0.2))
+    _arcs(axes, scene.proxy_edges, PROXY, 0.45)
+    area = size * float(np.clip(16 * np.sqrt(crowded), 1.5, 16))
+    alpha = 1.0 if many <= 5000 else max(0.3, crowded**0.5)
+    raster = many > _RASTER
+    if found.radii is not None:
+        at = scene.images
+        marks = axes.scatter(
+            at.real,
+            at.imag,
+            s=area,
+            c=found.radii[scene.rows],
+            cmap="viridis",
+            linewidths=0,
+            zorder=3,
+            rasterized=raster,
+        )
+        axes.figure.colorbar(marks, ax=axes, shrink=0.5, label=found.title)
+    else:
+        for name, tone, mark, rows in found.layers(scene.rows):
+            at = scene.images[rows]
+            axes.scatter(
+                at.real,
+                at.imag,
+                s=area,
+                color=tone,
+                marker=mark,
+                label=name,
+                alpha=alpha,
+                linewidths=0,
+                zorder=3,
+                rasterized=raster,
+            )
+    if len(scene.proxies):
         axes.scatter(
-            proxy_at.real,
-            proxy_at.imag,
-            s=16,
+            scene.proxies.real,
+            scene.proxies.imag,
+            s=size * 16,
             marker="^",
             facecolor="#ffd5e5",
-            edgecolor=_PROXY_EDGE,
+            edgecolor=PROXY,
             linewidths=0.6,
             label="hierarchical proxy",
             zorder=4,
         )
-        picture = DiskPicture(len(points), float((parents == ROOT).mean()), float((proxy_parents == ROOT).mean()))
-    axes.scatter([0], [0], s=60, marker="*", color="black", label="origin (root)", zorder=5)
-    if thumbnails is not None:
-        chosen = rng.permutation(len(points))[:_THUMBNAILS]
-        _thumbnails(axes, at[chosen], thumbnails[shown[chosen]])
-    if len(group_names) <= _LEGEND:
-        figure.legend(
-            *axes.get_legend_handles_labels(), loc="lower center", ncols=5, fontsize=9, frameon=False, markerscale=1.6
+    if scene.origin is not None:
+        axes.scatter(
+            [scene.origin.real], [scene.origin.imag], s=size * 60, marker="*", color="black", label="origin", zorder=5
         )
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    write_atomic(path, buffer.getvalue())
-    return picture
+    if images is not None:
+        rng = np.random.default_rng(seed)
+        chosen = np.sort(rng.permutation(many)[:_THUMBNAILS])
+        _around(axes, scene.images[chosen], small_images(images, scene.rows[chosen], _PIXELS))
 
 
-def _rim(axes: Axes) -> None:
+def _control(subject: Subject, layout: Layout, most: int | None, seed: int) -> Scene:
+    """The scene with every proxy in a random direction."""
+    proxies = subject.embeddings.proxies
+    if proxies is None or layout == "tree":
+        raise ConfigError(f"a control changes proxies, and the layout {layout!r} of {subject.title} shows none")
+    drawn = random_directions(proxies.detach().cpu(), torch.Generator().manual_seed(seed))
+    return scene_of(replace(subject.embeddings, proxies=drawn), layout, most=most, seed=seed)
+
+
+def _rim(axes: Axes, radii: bool) -> None:
+    """The edge of the disk, and where radii are learned ones circles to read them by."""
     from matplotlib.patches import Circle
 
     axes.add_patch(Circle((0, 0), 1, fill=False, color="black", linewidth=1.2))
-    for radius in (2, 4, 6):  # hyperbolic radius in units of 1 / sqrt(c)
-        axes.add_patch(Circle((0, 0), float(np.tanh(radius / 2)), fill=False, color="#dddddd", linewidth=0.6))
+    for radius in (2, 4, 6) if radii else ():  # hyperbolic radius in units of 1 / sqrt(c)
+        axes.add_patch(Circle((0, 0), float(np.tanh(radius / 2)), fill=False, color="#e4e4e4", linewidth=0.6))
 
 
-def _edges(axes: Axes, child: np.ndarray, parents: np.ndarray, proxy_at: np.ndarray, colour: str, alpha: float) -> None:
+def _arcs(axes: Axes, edges: Places, colour: str, alpha: float) -> None:
+    """Edges as geodesics; of very many only those that can be seen."""
     from matplotlib.collections import LineCollection
 
-    ends = np.where(parents == ROOT, 0, proxy_at[parents])
-    arcs = geodesic(child, ends)
-    lines = np.stack([arcs.real, arcs.imag], -1)
-    axes.add_collection(LineCollection(list(lines), colors=colour, linewidths=0.5, alpha=alpha, zorder=1))
+    if len(edges) > _EDGES:
+        edges = edges[np.abs(edges[:, 0] - edges[:, 1]) > _SHORT]
+    if not len(edges):
+        return
+    arcs = geodesic(edges[:, 0], edges[:, 1])
+    lines: NDArray[np.float64] = np.stack([arcs.real, arcs.imag], -1)
+    axes.add_collection(
+        LineCollection(
+            list(lines), colors=colour, linewidths=0.5, alpha=alpha, zorder=1, rasterized=len(edges) > _RASTER
+        )
+    )
 
 
-def _thumbnails(axes: Axes, at: np.ndarray, images: np.ndarray) -> None:
+def _around(axes: Axes, at: Places, tiles: NDArray[np.uint8]) -> None:
     """Images around the disk, in the order of their angles, in two rings so that they do not cover each other."""
     half = 0.04
     order = np.argsort(np.angle(at))
     for place, index in enumerate(order):
         angle = 2 * np.pi * (place + 0.5) / len(order) - np.pi
         x, y = (1.06 + 0.1 * (place % 2)) * np.array([np.cos(angle), np.sin(angle)])
-        axes.imshow(images[index], extent=(x - half, x + half, y - half, y + half), zorder=6, interpolation="bilinear")
+        axes.imshow(tiles[index], extent=(x - half, x + half, y - half, y + half), zorder=6, interpolation="bilinear")
     axes.autoscale(False)
+
+
+def _legend(part: SubFigure, axes: Axes, found: Colouring) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    if found.groups is not None and len(found.groups.names) > LEGEND:
+        kept = [(mark, label) for mark, label in zip(handles, labels, strict=True) if label not in found.groups.names]
+        handles, labels = [mark for mark, _ in kept], [label for _, label in kept]
+    if handles:
+        part.legend(
+            handles,
+            labels,
+            loc="lower center",
+            ncols=min(5, len(handles)),
+            fontsize=8.5,
+            frameon=False,
+            markerscale=1.6,
+        )

@@ -57,8 +57,8 @@ def test_run_folder(finished):
     assert [r["step"] for r in records if "test" in r] == [8, 16] * 3
     for place in (run_folder, run_folder / "controls" / "cross_entropy", run_folder / "controls" / "label_smoothing"):
         assert Classifier.from_pretrained(place / "model").taxonomy.num_leaves == 120
-    report = (run_folder / "report.md").read_text()
-    assert "| HACE 0.5 |" in report
+    report = (run_folder / "report.html").read_text()
+    assert ">HACE 0.5</th>" in report
     assert not list(run_folder.rglob("checkpoints"))
 
 
@@ -75,7 +75,7 @@ def test_another_run_from_the_configuration_of_a_run(finished):
     words = ["runs/emoji-small-hace/config.yaml", "seed=1", "optim.epochs=1", "evaluation.controls=[]"]
     code, _, err = run("train", *words, cwd=folder)
     assert code == 0, err
-    assert (folder / "runs" / "emoji-small-hace-2" / "report.md").is_file()
+    assert (folder / "runs" / "emoji-small-hace-2" / "report.html").is_file()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

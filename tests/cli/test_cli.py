@@ -118,9 +118,10 @@ def test_run_folder(finished):
     assert not list(run_folder.rglob("checkpoints"))
     with Image.open(run_folder / "disk.png") as picture:
         assert np.asarray(picture.convert("L")).std() > 10
-    report = (run_folder / "report.md").read_text()
-    assert re.search(r"\| Proxy Anchor \+ HIER \(default\)( \(last epoch\))? \|", report)
-    assert "disk.png" in report
+    report = (run_folder / "report.html").read_text()
+    assert re.search(r">Proxy Anchor \+ HIER \(default\)( \(last epoch\))?</th>", report)
+    assert "minus Proxy Anchor, points</th>" in report
+    assert "data:image/webp;base64," in report
     packages = json.loads((run_folder / "env.json").read_text())["packages"]
     assert packages["torch"]
 
@@ -223,7 +224,7 @@ def test_resume_refuses_an_edited_configuration(tmp_path, finished):
     assert "the configuration changed since" in err
     assert "optim.lr" in err
     # also when the arms, or the whole run, are finished
-    for name, gone in (("half", ["results.json", "report.md", "arm.json"]), ("whole", [])):
+    for name, gone in (("half", ["results.json", "report.html", "arm.json"]), ("whole", [])):
         shutil.copytree(finished[0] / "runs" / "quickstart", tmp_path / name)
         for file in gone:
             (tmp_path / name / file).unlink()

@@ -32,7 +32,7 @@ def test_features_are_kept_where_the_user_says_and_used_again(tmp_path):
     code, out, err = run("probe", "emoji-lite0-hxe", *SMALL, *words, "three", cwd=tmp_path)
     assert code == 0, err
     assert figures(tmp_path / "three") == figures(tmp_path / "two")
-    assert "hyperdml probe one/config.yaml" in (tmp_path / "one" / "report.md").read_text()
+    assert "hyperdml probe one/config.yaml" in (tmp_path / "one" / "report.html").read_text()
 
 
 def test_the_users_cache_is_the_default(tmp_path):

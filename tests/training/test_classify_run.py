@@ -11,7 +11,13 @@ from hyperdml.metrics.taxonomic.report import classification_report
 from hyperdml.models.classifier import Classifier
 from hyperdml.training.classify.evaluate import level_names
 from hyperdml.training.classify.parts import Parts
-from hyperdml.training.classify.report import class_comparison, class_report, class_steps, class_table
+from hyperdml.training.classify.report import (
+    class_comparison,
+    class_rates,
+    class_setting,
+    class_steps,
+    class_table,
+)
 from hyperdml.training.classify.result import ClassifyResult
 from hyperdml.training.classify.run import execute_classification
 from hyperdml.training.folder import create_run, read_run
@@ -156,27 +162,26 @@ def test_tables_show_shares_in_per_cent_and_distances_as_they_are():
     assert class_comparison(rows[1:]) == ""
 
 
-def test_the_report_holds_every_figure(tmp_path):
-    folder = tmp_path / "run"
-    result, _ = run(folder, tmp_path / "cache", optim=FROZEN)
-    text = class_report(folder, config(optim=FROZEN), result)
-    for name in result.rows[0].figures:
-        assert f"| {name} |" in text
+def test_the_setting_says_what_was_evaluated(tmp_path):
+    rows = (Row("HACE 0.5", FIGURES, 1.0),)
+    text = class_setting(config(optim=FROZEN), ClassifyResult(rows, 40, 120, 137, "test"))
     assert "40 test images of emoji (held out: the first drawing family), 120 classes in a taxonomy of 137" in text
-    assert f"`hyperdml probe {folder / 'config.yaml'} seed=1`" in text
-    assert "Learning rates" not in text
+    assert "features of the frozen test_efficientnet" in text
+    commands = [command for command, _ in class_steps(tmp_path, config(optim=FROZEN))]
+    assert f"hyperdml probe {tmp_path / 'config.yaml'} seed=1" in commands
+    assert class_rates(config(optim=FROZEN)) == ""
 
 
-def test_the_report_says_what_is_held_out_and_which_rates_are_paired(tmp_path):
+def test_what_is_held_out_and_which_rates_are_paired(tmp_path):
     rows = tuple(Row(title, FIGURES, 1.0) for title in ("cross-entropy", "HACE 0.75"))
     tuned = config(
         data={"held_out": "twemoji", "evaluate_on": "validation"},
         loss={"dilution": 0.75},
         optim={"lr": 0.08, "lr_pairing": "hace"},
     )
-    text = class_report(tmp_path, tuned, ClassifyResult(rows, 40, 120, 137, "validation"))
+    text = class_setting(tuned, ClassifyResult(rows, 40, 120, 137, "validation"))
     assert "40 validation images of emoji (held out: twemoji)" in text
-    assert "paired by optim.lr_pairing=hace: cross-entropy 0.02, HACE 0.75 0.08." in text
+    assert "paired by optim.lr_pairing=hace: cross-entropy 0.02, HACE 0.75 0.08." in class_rates(tuned)
     steps = class_steps(tmp_path, tuned)
     assert [why for _, why in steps] == ["another seed"]
     assert len(class_steps(tmp_path, config())) == 3

@@ -1,4 +1,4 @@
-"""A finished classification run in words and tables."""
+"""A finished classification run in words and tables, for the terminal and for its report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from hyperdml.training.classify.losses import learning_rate
 from hyperdml.training.classify.result import ClassifyResult
 from hyperdml.training.figures import scale
 from hyperdml.training.records import Row
-from hyperdml.training.tables import markdown_table
 
 _TABLE = {
     "top1": "top-1",
@@ -93,36 +92,17 @@ def class_steps(folder: Path, config: ClassifyConfig) -> list[tuple[str, str]]:
     return steps
 
 
-def class_report(folder: Path, config: ClassifyConfig, result: ClassifyResult) -> str:
-    """Compose `report.md`.
-
-    Args:
-        folder: run folder, named in the text.
-        config: the run.
-        result: its figures.
-
-    Returns:
-        Markdown.
-    """
+def class_setting(config: ClassifyConfig, result: ClassifyResult) -> str:
+    """What was trained, and on what."""
     optim, data = config.optim, config.data
     seconds = ", ".join(f"{row.title} {row.seconds:.0f} s" for row in result.rows)
     kind = "a linear layer on features of the frozen" if optim.freeze_backbone else "trained end to end:"
     held_out = f" (held out: {config.data.held_out or 'the first drawing family'})" if data.name == "emoji" else ""
-    parts = [
-        f"# {folder.resolve().name}, seed {config.seed}",
+    return (
         f"{result.images} {result.part} images of {data.name}{held_out}, {result.leaves} classes in a taxonomy of "
         f"{result.nodes} nodes; {kind} {config.model.backbone}, {optim.epochs} epochs of batches of "
-        f"{optim.batch_size}. Training time: {seconds}.",
-        markdown_table(*class_table(result.rows, result.part)),
-        class_explanation(),
-        class_comparison(result.rows),
-        class_rates(config),
-        "## All figures",
-        markdown_table(*full_table(result.rows)),
-        "## Next",
-        "\n".join(f"- `{command}`: {why}" for command, why in class_steps(folder, config)),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+        f"{optim.batch_size}. Training time: {seconds}."
+    )
 
 
 def _columns(row: Row) -> dict[str, str]:

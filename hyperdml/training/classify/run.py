@@ -5,7 +5,7 @@ RUN/
   env.json          versions, hardware and configuration at the start
   metrics.jsonl     one line per step, and per evaluation along the way
   results.json      figures on the evaluated part
-  report.md         the same in words
+  report.html       the same in words and curves, in one page
   model/            model.safetensors + config.json + taxonomy.json of the main arm
   controls/NAME/    model/ of each control
 """

@@ -1,4 +1,4 @@
-"""A finished run in words and tables."""
+"""A finished run in words and tables, for the terminal and for its report."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from hyperdml.metrics.trees.nulls import Score
 from hyperdml.training.records import Row
 from hyperdml.training.retrieval.config import TrainConfig
 from hyperdml.training.retrieval.result import RunResult, TreeRow
-from hyperdml.training.tables import markdown_table
 from hyperdml.tree.report import DIRECTIONS, RADII
 
 
@@ -108,52 +107,3 @@ def next_steps(folder: Path, config: TrainConfig) -> list[tuple[str, str]]:
         (f"hyperdml eval {folder} --metric cosine", "the same embeddings ranked by cosine"),
     ]
     return steps if config.data.name == "emoji" else steps[-1:]
-
-
-def _tree_section(result: RunResult) -> list[str]:
-    if not result.trees:
-        return []
-    main = next(tree for tree in result.trees if tree.title == result.rows[-1].title)  # its proxies come first
-    return [
-        "## Trees",
-        markdown_table(*tree_table(result.trees)),
-        tree_explanation(),
-        f"{main.title}, {main.source}, in full:",
-        "\n".join(f"- {line}" for line in main.report.lines()),
-    ]
-
-
-def report_markdown(folder: Path, config: TrainConfig, result: RunResult, picture_note: str) -> str:
-    """Compose `report.md`.
-
-    Args:
-        folder: run folder, named in the text.
-        config: the run.
-        result: its figures.
-        picture_note: caption of disk.png.
-
-    Returns:
-        Markdown.
-    """
-    head = config.model.head
-    seconds = ", ".join(f"{row.title} {row.seconds:.0f} s" for row in result.rows[1:])
-    most = "up to " if config.evaluation.patience is not None else ""  # patience may have ended an arm before
-    steps = "" if result.steps is None else f"{most}{result.steps} steps of "
-    parts = [
-        f"# {folder.resolve().name}, seed {config.seed}",
-        f"{result.images} test images of {result.classes} classes unseen in training; hyperbolic distance in the ball "
-        f"of curvature -{head.c:g}, clipping radius {head.clip_r:g}; {config.model.backbone}, "
-        f"{steps}batches of {config.batch.size} images. Training time: {seconds}.",
-        markdown_table(*table(result)),
-        best_explanation(config, result),
-        explanation(config),
-        comparison(result.rows),
-        *_tree_section(result),
-        "## Radii",
-        "\n".join(f"- {line}" for line in result.radius.lines()),
-        "## Picture",
-        f"![Poincaré disk](disk.png)\n\n{picture_note}",
-        "## Next",
-        "\n".join(f"- `{command}`: {why}" for command, why in next_steps(folder, config)),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"

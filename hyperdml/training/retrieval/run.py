@@ -5,7 +5,7 @@ RUN/
   env.json          versions, hardware and configuration at the start
   metrics.jsonl     one line per step, and per validation
   results.json      figures on the test classes, scores of the trees, radius report
-  report.md         the same in words, with the picture
+  report.html       the same in words and pictures, in one page
   disk.png          Poincaré disk of the main arm
   model/            of the main arm after its last epoch: model.safetensors, config.json, README.md
   best_model/       the same at its best validation, where that was another epoch

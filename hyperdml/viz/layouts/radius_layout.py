@@ -12,7 +12,7 @@ from hyperdml.geometry import pairwise_distance
 
 
 @torch.no_grad()
-def disk_layout(points: Tensor, proxies: Tensor, c: float, neighbors: int = 5) -> tuple[np.ndarray, np.ndarray]:
+def radius_layout(points: Tensor, proxies: Tensor, c: float, neighbors: int = 5) -> tuple[np.ndarray, np.ndarray]:
     """Positions of points and proxies in the unit disk.
 
     The radius of every node is its radius in the learned space, ``sqrt(c) |x|``: nothing is refitted. The angle is the
@@ -43,27 +43,6 @@ def disk_layout(points: Tensor, proxies: Tensor, c: float, neighbors: int = 5) -
         _radius(points, c) * np.exp(1j * angle),
         _radius(proxies, c) * np.exp(1j * np.angle(toward)),
     )
-
-
-def geodesic(start: np.ndarray, end: np.ndarray, steps: int = 24) -> np.ndarray:
-    """Points along the geodesics of the unit disk.
-
-    With the Möbius map that moves `start` to 0 the geodesic is a straight ray; its points are moved back.
-
-    Args:
-        start: (E,) complex numbers of modulus below 1.
-        end: (E,) complex numbers of modulus below 1.
-        steps: points per geodesic.
-
-    Returns:
-        (E, steps) complex numbers, from start to end at equal hyperbolic distances.
-    """
-    start, end = start[:, None], end[:, None]
-    target = (end - start) / (1 - np.conj(start) * end)
-    length = np.arctanh(np.abs(target))
-    direction = np.where(length > 0, target / np.maximum(np.abs(target), 1e-300), 0)
-    ray = np.tanh(length * np.linspace(0, 1, steps)) * direction
-    return (ray + start) / (1 + np.conj(start) * ray)
 
 
 def _radius(x: Tensor, c: float) -> np.ndarray:
