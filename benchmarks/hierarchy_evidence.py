@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -28,17 +28,18 @@ from hierarchy_arms import (
     evidence_arms,
     trained,
 )
-from hierarchy_layout import page
+from hierarchy_layout import nulls_page, page
 from hierarchy_levels import TRIED, load_tried, try_levels
 from hierarchy_levels import records as tried_records
 from hierarchy_order import Ordered, ordered
 from hierarchy_scored import CLASSES, FITTED, FITTED_FINE, IMAGES, LEARNED, VOTED, Scored
 from paper_choice import SEEDS
-from publish import publish
+from publish import RESULTS, publish
 from quickstart_table import Lines
 
 from hyperdml.data import EmbeddingSet, load_splits
 from hyperdml.errors import ConfigError, DataError, HyperdmlError
+from hyperdml.files import write_atomic
 from hyperdml.geometry import dist0, lorentz_centroids
 from hyperdml.hier import fit_proxies
 from hyperdml.hier.fit import LEVELS
@@ -169,10 +170,11 @@ def main() -> None:
     if asked.publish:
         results = {
             "trees": [one.record() for one in scored],
-            "order": [asdict(one) for one in order],
+            "order": [one.record() for one in order],
             "levels": tried_records(tried),
         }
         publish("hierarchy_evidence", "What hierarchy the embeddings hold", command, text, results)
+        write_atomic(RESULTS / "hierarchy_evidence_nulls.md", nulls_page(scored, command).encode())
 
 
 if __name__ == "__main__":

@@ -61,11 +61,21 @@ def page(scored: Sequence[Scored], order: Sequence[Ordered], tried: Sequence[Tri
         "## Retrieval beside",
         retrieval_table(scored),
         difference_table(of_retrieval(scored), 100),
-        "## Every null model",
     ]
-    for kind, title in KINDS.items():
-        parts += [f"### {title}", null_table(scored, kind)]
     return "\n\n".join(parts)
+
+
+def nulls_page(scored: Sequence[Scored], command: str) -> str:
+    """Markdown of every figure beside all of its null models, a page of its own.
+
+    Args:
+        scored: every tree of every run.
+        command: that prints the page.
+    """
+    parts = ["# Every null model of the hierarchy evidence", f"`{command}`", NULLS]
+    for kind, title in KINDS.items():
+        parts += [f"## {title}", null_table(scored, kind)]
+    return "\n\n".join(parts) + "\n"
 
 
 INTRODUCTION = """Trees over the test images of the bundled emoji, whose classes no arm was trained on, scored against
@@ -79,9 +89,9 @@ READING = f"""A cell is the mean over seeds ± its standard deviation; in bracke
 draws of the null model that is hardest to beat (L labels or leaves shuffled, D images or proxies in random
 directions, R radii permuted) and the mean z, the distance from it in standard deviations of its draws. **n.d.**
 k/n: in k of n seeds the score is within two standard deviations of a null model or worse, so *not distinguishable
-from chance*. All null models of all figures are at the end, each draw's summary is in the JSON file. Differences
-are paired by seed, with 95 % t intervals over seeds that stand each by itself; * marks those that hold after Holm's
-correction over their table (p < {HELD})."""
+from chance*. All null models of all figures are on [another page](hierarchy_evidence_nulls.md), those of every seed
+in the JSON file. Differences are paired by seed, with 95 % t intervals over seeds that stand each by itself; *
+marks those that hold after Holm's correction over their table (p < {HELD})."""
 
 GEOMETRY_TEXT = f"""{HYP} and its spherical twin differ in the distance of the loss, {FREE} and {EUCLIDEAN} in nothing
 but curvature (c = 0.1, and c = 0.0001 with as good as no clipping, where the ball is flat; both with the scaled
@@ -101,3 +111,6 @@ of the classes, so that intervals say what other seeds would give and not what o
 whose groups were made for keyboards and only in part by looks; a few thousand drawings. Figures of cuts depend on
 where a tree is cut, which purity does not. Scores of trees of different kinds are not comparable where they see
 different things: linkage sees the test images, proxies do not."""
+
+NULLS = """The figures of [hierarchy_evidence.md](hierarchy_evidence.md): in bold the mean over seeds, below it every
+null model with the mean ± standard deviation of its draws and z, means over seeds."""

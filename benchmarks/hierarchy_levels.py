@@ -39,10 +39,10 @@ DRAWS = 20
 SHOWN = ("R@1", "H-AP")
 
 SETS: dict[str, tuple[int, ...]] = {
-    "times 4 from 8 (the default)": LEVELS,
-    "times 2 from 8": tuple(2**power for power in range(3, 10)),
-    "times 2 from 2": FINE_LEVELS,
-    "times 1.5 from 2": (2, 3, 4, 6, 9, 14, 21, 32, 48, 72, 108, 162, 243, 365, 547),
+    "levels times 4 from 8": LEVELS,
+    "levels times 2 from 8": tuple(2**power for power in range(3, 10)),
+    "levels times 2 from 2": FINE_LEVELS,
+    "levels times 1.5 from 2": (2, 3, 4, 6, 9, 14, 21, 32, 48, 72, 108, 162, 243, 365, 547),
 }
 
 
@@ -51,7 +51,7 @@ class Tried:
     """One run.
 
     Attributes:
-        levels: its name in `SETS`.
+        levels: their name in `SETS`.
         seed: of the run.
         figures: retrieval figures of the validation classes.
         purity: level name to dendrogram purity of the tree of the proxies.
@@ -82,7 +82,7 @@ def try_levels(work: Path, overrides: Sequence[str], progress: Progress) -> list
     for name, levels in SETS.items():
         config = default_config([*overrides, f"hier.levels={list(levels)}"])
         for seed in SEEDS:
-            folder = trained(f"levels {name}", config, seed, work, progress)
+            folder = trained(name, config, seed, work, progress)
             views = views or Views(config, load_splits(config.data), feature_folder(), progress)
             found.append(_scored(name, config, seed, folder, views))
     write_atomic(TRIED, (TypeAdapter(list[Tried]).dump_json(found, indent=1)) + b"\n")
@@ -128,9 +128,10 @@ def _z(scores: Sequence[float | None]) -> str:
 
 @torch.no_grad()
 def _scored(name: str, config: TrainConfig, seed: int, folder: Path, views: Views) -> Tried:
-    part = views.splits.validation
+    part, stored = views.splits.validation, EmbeddingSet.load(folder)
+    if part is None:
+        raise DataError("the data has no validation classes")
     points = views.embed(EmbeddingModel.from_pretrained(folder / "model").to(views.device), part)
-    stored = EmbeddingSet.load(folder)
     if stored.proxies is None:
         raise DataError(f"{folder} has no proxies")
     report = proxy_tree_report(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,6 +52,14 @@ class Ordered:
         """(L,) deviations of a way from a null."""
         drawn = np.array(self.draws[null])
         return (np.array(self.purity[way]) - drawn.mean(0)) / drawn.std(0, ddof=1)
+
+    def record(self) -> dict[str, Any]:
+        """For JSON, a null as the mean and the standard deviation of its draws."""
+        nulls = {
+            null: [f"{np.mean(column):.4f} ± {np.std(column, ddof=1):.4f}" for column in zip(*rows, strict=True)]
+            for null, rows in self.draws.items()
+        }
+        return {key: value for key, value in asdict(self).items() if key != "draws"} | {"nulls": nulls}
 
 
 @torch.no_grad()

@@ -40,17 +40,17 @@ from hyperdml.metrics.trees.tree_scores_result import (
     TRIPLETS,
     FigureRow,
 )
-from hyperdml.training.compare.paired import spread
+from hyperdml.training.compare.paired import paired_difference, spread
 from hyperdml.training.tables import markdown_table
 from hyperdml.tree.control_trees import COSINE
 
 TESTED = {
-    "dendrogram purity, class": "purity, class",
-    "dendrogram purity, subgroup": "purity, subgroup",
-    "dendrogram purity, group": "purity, group",
+    "dendrogram purity, class": "class purity",
+    "dendrogram purity, subgroup": "subgroup purity",
+    "dendrogram purity, group": "group purity",
     TRIPLETS: "triplets",
     MACRO: "best-match F1",
-    "ARI of the cut, subgroup": "ARI, subgroup",
+    "ARI of the cut, subgroup": "subgroup ARI",
 }
 """Figures whose differences are tested, with their short names."""
 LABELLED = TESTED | {
@@ -121,7 +121,7 @@ def against(scored: Sequence[Scored], kind: str) -> list[Difference]:
 
 def of_pairs(scored: Sequence[Scored], kind: str, pairs: Sequence[tuple[str, str]]) -> list[Difference]:
     """One arm minus another in the trees of a kind."""
-    rows = [(f"{one} minus {other}", *(of_tree(scored, kind, arm) for arm in (one, other))) for one, other in pairs]
+    rows = [(f"{one} minus {other}", of_tree(scored, kind, one), of_tree(scored, kind, other)) for one, other in pairs]
     return differences(rows, list(TESTED))
 
 
@@ -181,16 +181,7 @@ def order_table(found: Sequence[Ordered]) -> str:
             nulls = {null: np.array([one.draws[null] for one in own])[:, :, level] for null in (ORDER, MOVED)}
             drawn = [f"{rows.mean():.3f} ± {rows.std(1, ddof=1).mean():.3f}" for rows in nulls.values()]
             scores = {way: np.mean([one.z(way, MOVED)[level] for one in own]) for way in (BY_RADIUS, LINKED)}
-            gap = differences(
-                [
-                    (
-                        "",
-                        lambda _, rows=values[BY_RADIUS]: dict(enumerate(rows)),
-                        lambda _, rows=nulls[MOVED]: dict(enumerate(rows.mean(1))),
-                    )
-                ],
-                ["gap"],
-            )[0].difference
+            gap = paired_difference(values[BY_RADIUS], nulls[MOVED].mean(1))
             lines.append(
                 [
                     f"{arm}, {kind}: {name}",

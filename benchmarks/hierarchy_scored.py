@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from hyperdml.metrics.trees.tree_scores_result import FigureRow, NullRow
 from hyperdml.training.compare.paired import PairedDifference, holm, paired_difference
+from hyperdml.tree.control_trees import COSINE
 
 IMAGES, CLASSES = "images", "classes"
 FITTED, FITTED_FINE = "k-means proxies", "k-means proxies, levels doubling"
@@ -47,13 +48,15 @@ class Scored:
         return next((row for row in self.rows if row.name == name), None)
 
     def record(self) -> dict[str, Any]:
-        """For JSON."""
-        rows = [
-            {"name": row.name, "value": row.value, "better": row.better, "controls": row.controls}
-            | {"nulls": [null._asdict() for null in row.nulls]}
+        """For JSON, a null as the mean and the standard deviation of its draws."""
+        figures = {
+            row.name: {"value": _short(row.value)}
+            | {null.name: f"{_short(null.mean)} ± {_short(null.sd)}" for null in row.nulls}
+            | {f"by {name}": _short(value) for name, value in row.controls.items() if name == COSINE}
             for row in self.rows
-        ]
-        return {key: value for key, value in asdict(self).items() if key != "rows"} | {"figures": rows}
+        }
+        known = {"arm": self.arm, "seed": self.seed, "kind": self.kind, "depth": self.depth}
+        return known | ({"run": self.run} if self.kind == IMAGES else {}) | {"figures": figures}
 
 
 @dataclass(frozen=True)
@@ -123,3 +126,7 @@ def hardest(row: FigureRow) -> NullRow | None:
         return sign * null.z if null.z is not None else math.copysign(math.inf, sign * (row.value - null.mean) - 1e-12)
 
     return min(row.nulls, key=margin, default=None)
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.4g}")

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from hierarchy_arms import DEFAULT, DOUBLING, FINE_LEVELS, HACE, OFFICIAL, PA, PAPER, UNTRAINED
+from hierarchy_arms import DEFAULT, DOUBLING, HACE, OFFICIAL, PA, PAPER, UNTRAINED
 from hierarchy_levels import Tried
 from hierarchy_order import LEARNED as BY_RADIUS
-from hierarchy_order import LINKED, MOVED, Ordered
+from hierarchy_order import LINKED, MOVED, STAR, Ordered
 from hierarchy_page import GEOMETRY, KINDS, OWN, TESTED, against, of_distances, of_pairs, of_proxies, of_retrieval
 from hierarchy_scored import CLASSES, FITTED, IMAGES, LEARNED, VOTED, Difference, Scored, arms_of
 
-from hyperdml.hier.fit import LEVELS
-from hyperdml.metrics.trees.nulls import ABOVE, BELOW, z_text
+from hyperdml.metrics.trees.nulls import ABOVE, BELOW, BEYOND, z_text
 from hyperdml.metrics.trees.tree_scores_result import GROMOV, RADIUS_LEVEL, RADIUS_SIZE, FigureRow, NullRow
+from hyperdml.training.tables import markdown_table
 
 
 def statements(scored: Sequence[Scored], order: Sequence[Ordered], tried: Sequence[Tried]) -> list[str]:
@@ -32,10 +32,10 @@ def statements(scored: Sequence[Scored], order: Sequence[Ordered], tried: Sequen
         "Does HIER put more hierarchy into the embeddings?": f"{_changed(scored, hier)} {_seen(scored, hier)}",
         "Does HACE, which is told the taxonomy of the training classes?": _changed(scored, (HACE,)),
         "Does curvature matter?": _curved(scored),
+        "Does hyperbolic distance give the better tree of the same points?": _distances(scored),
         "Are figures of a tree by itself evidence?": _own(scored),
         "Do the learned proxies span a hierarchy?": _proxies(scored),
-        "Do their radii matter?": _radii(order),
-        "Does the default mode of HIER beat its nulls?": _levels(order, tried),
+        "Do their radii matter, and does the default mode beat its nulls?": _radii(order, tried),
         "Does the loss's own definition of an ancestor give a tree?": _votes(scored),
     }
     return [f"**{question}** {answer}" for question, answer in answers.items()]
@@ -46,34 +46,33 @@ def _real(scored: Sequence[Scored]) -> str:
     found = [(arm, null) for arm, row in own for null in row.nulls if not _of_radii(null) and null.z is not None]
     arm, least = min(found, key=lambda pair: pair[1].z or 0.0)
     means = {name: np.mean([row.value for arm, row in own if row.name == name and arm == PA]) for name in TESTED}
-    radii = [null for _, row in _rows(scored, CLASSES) for null in row.nulls if _of_radii(null)]
     return (
         f"{_count(null.verdict == ABOVE for _, null in found)} comparisons of trees of images with shuffled labels and "
-        f"random directions are above chance, the {UNTRAINED} included; the least by {z_text(least.z)} ({arm}). So "
-        "large a z says only that the draws hardly vary: look at how far the scores are from 1. Those of "
-        f"{PA} are {_list(f'{TESTED[name]} {value:.2f}' for name, value in means.items())}. In trees of classes the "
-        "radii of the midpoints tell nothing: against permuted radii "
-        f"{_count(null.verdict == ABOVE for null in radii)} comparisons are above chance and "
-        f"{sum(null.verdict == BELOW for null in radii)} below."
+        f"random directions are above chance, those of the {UNTRAINED} included; the least by {z_text(least.z)} "
+        f"({arm}). So large a z says only that the draws hardly vary: look at how far the scores are from 1. Those of "
+        f"{PA} are {_list(f'{TESTED[name]} {value:.2f}' for name, value in means.items())}."
     )
 
 
 def _gained(scored: Sequence[Scored]) -> str:
     found = {kind: of_pairs(scored, kind, [(PA, UNTRAINED)]) for kind in (IMAGES, CLASSES)}
     texts = [f"{KINDS[kind].lower()}: {_words(own)}" for kind, own in found.items()]
-    return f"{PA} minus the {UNTRAINED} under its head as it starts, {'; '.join(texts)}."
+    return f"{PA} minus the {UNTRAINED} under its head as it starts, {'. In '.join(texts)}."
 
 
 def _changed(scored: Sequence[Scored], arms: Sequence[str]) -> str:
     rows = {f"{arm} minus {PA}": arm for arm in arms}
-    parts = []
-    for kind in (IMAGES, CLASSES, FITTED):
-        own = [one for one in against(scored, kind) if one.row in rows]
-        held = _list(f"{rows[one.row]} {_figure(one)}" for one in own if one.holds)
-        parts.append(f"{KINDS[kind].lower()}: {held or f'none of {len(own)} differences holds'}")
-    found = [one for one in of_retrieval(scored) if one.row in rows and one.holds]
-    retrieval = _list(f"{rows[one.row]} {_figure(one, 100)}" for one in found)
-    return f"Minus {PA}, after correction, {'; '.join(parts)}; retrieval, in points: {retrieval or 'nothing holds'}."
+    found = [(kind, one) for kind in (IMAGES, CLASSES, FITTED) for one in against(scored, kind) if one.row in rows]
+    held = [f"{rows[one.row]}, {kind}: {_figure(one)}" for kind, one in found if one.holds]
+    gains = [one for one in of_retrieval(scored) if one.row in rows and one.figure == "H-AP"]
+    retrieval = _list(
+        f"{100 * one.difference.mean:+.1f}{' (holds)' if one.holds else ''} {rows[one.row]}" for one in gains
+    )
+    return (
+        f"{_verdict(len(held))} Of {len(found)} differences to {PA} in trees of images, classes and k-means proxies "
+        f"{len(held)} hold after correction{': ' if held else ''}{'; '.join(held)}. {_single(one for _, one in found)} "
+        f"Retrieval over the levels, H-AP in points: {retrieval}."
+    )
 
 
 def _seen(scored: Sequence[Scored], arms: Sequence[str]) -> str:
@@ -88,20 +87,29 @@ def _seen(scored: Sequence[Scored], arms: Sequence[str]) -> str:
 
 def _curved(scored: Sequence[Scored]) -> str:
     found = [(kind, one) for kind in (IMAGES, CLASSES) for one in of_pairs(scored, kind, GEOMETRY)]
-    held = [f"{one.row} in {kind}: {_figure(one)}" for kind, one in found if one.holds]
+    held = [f"{one.row}, {kind}: {_figure(one)}" for kind, one in found if one.holds]
+    return (
+        f"{_verdict(len(held))} Of {len(found)} differences between arms and their twins without curvature {len(held)} "
+        f"hold after correction{': ' if held else ''}{'; '.join(held)}. {_single(one for _, one in found)}"
+    )
+
+
+def _distances(scored: Sequence[Scored]) -> str:
     parts = []
     for kind in (IMAGES, CLASSES):
         own = of_distances(scored, kind)
-        above, below = sum(one.difference.low > 0 for one in own), sum(one.difference.high < 0 for one in own)
+        held = [one.difference.mean for one in own if one.holds]
         parts.append(
-            f"{KINDS[kind].lower()}: {_count(one.holds for one in own)} hold after correction, uncorrected intervals "
-            f"lie above 0 in {above} and below in {below}"
+            f"{KINDS[kind]}, minus cosine: {sum(mean > 0 for mean in held)} of {len(own)} differences are above 0 "
+            f"after correction and {sum(mean < 0 for mean in held)} below. {_single(own)}"
         )
+    radii = [null for _, row in _rows(scored, CLASSES) for null in row.nulls if _of_radii(null)]
     return (
-        f"Of {len(found)} differences between arms and their twins without curvature "
-        f"{f'these hold: {_list(held)}' if held else 'none holds'}. Hyperbolic distance minus cosine of the same "
-        f"points, {'; '.join(parts)}. Under the released head all images lie at one radius, where hyperbolic distance "
-        "has the order of cosine, and only the averages of a linkage differ."
+        f"{' '.join(parts)} Under the released head all images lie at one radius, where hyperbolic distance has the "
+        "order of cosine and only the averages of a linkage differ. Midpoints of classes have radii, but these tell "
+        "nothing of the taxonomy: against radii permuted among the classes "
+        f"{_count(null.verdict == ABOVE for null in radii)} comparisons are above chance and "
+        f"{sum(null.verdict == BELOW for null in radii)} below."
     )
 
 
@@ -111,9 +119,9 @@ def _own(scored: Sequence[Scored]) -> str:
         rows = [row for kind in (IMAGES, CLASSES) for _, row in _rows(scored, kind, (name,))]
         nulls = [(row, null) for row in rows for null in row.nulls if "directions" in null.name]
         worse = _count((null.mean > row.value) == (row.better == "higher") for row, null in nulls)
-        parts.append(f"{OWN[name].removesuffix(' (low)')} in {worse}")
+        parts.append(f"{OWN[name].removesuffix(' (low)')} {worse}")
     return (
-        "Not these: trees of random directions have the better figure, of trees of images and classes, for "
+        "Not these. Trees of points in random directions have the better figure, in trees of images and classes: "
         f"{_list(parts)}. Radii of midpoints fall with the size of a subtree in any linkage, and random points in many "
         "dimensions have a small Gromov delta."
     )
@@ -123,47 +131,46 @@ def _proxies(scored: Sequence[Scored]) -> str:
     found, parts = of_proxies(scored), []
     for arm in arms_of(scored, LEARNED):
         rows = [row for name, row in _rows(scored, LEARNED) if name == arm]
-        own = [one for one in found if one.row.startswith(f"{arm}: minus k-means")]
+        held = [one.difference.mean for one in found if one.row.startswith(f"{arm}: minus k-means") and one.holds]
         parts.append(
-            f"{arm}: {_count(row.beats for row in rows)} scores are above all of their nulls; minus k-means proxies "
-            f"fitted afterwards {_words(own)}."
+            f"{arm}: {_count(row.beats for row in rows)} scores are above all of their nulls; against as many k-means "
+            f"proxies fitted afterwards {sum(mean > 0 for mean in held)} of {len(TESTED)} differences are above 0 "
+            f"after correction and {sum(mean < 0 for mean in held)} below."
         )
     images = [one for one in found if one.row.endswith(f"minus {IMAGES}")]
     below = _count(one.holds and one.difference.mean < 0 for one in images)
-    return f"{' '.join(parts)} Below linkage of the images themselves, which sees the test images, are {below}."
-
-
-def _radii(order: Sequence[Ordered]) -> str:
-    parts = []
-    for arm, kind in dict.fromkeys((one.arm, one.proxies) for one in order):
-        own = [one for one in order if (one.arm, one.proxies) == (arm, kind)]
-        mine, most = (np.mean([one.z(way, MOVED) for one in own], 0) for way in (BY_RADIUS, LINKED))
-        texts = [f"{level} {a:.1f} ({b:.1f})" for level, a, b in zip(own[0].levels, mine, most, strict=True)]
-        parts.append(f"{arm}, {kind}: {_list(texts)}")
     return (
-        "Mean z of purity against permuted radii, in brackets that of average linkage of the same proxies, which "
-        f"needs no radii: {'; '.join(parts)}. This null is hard by nature: with permuted radii every proxy still hangs "
-        "from a near one, which clusters too, and the few that come to lie on top make the draws differ much. The "
-        "number in brackets says about what radii could reach."
+        f"{' '.join(parts)} Linkage of the test images themselves is finer than any of them: {below} differences are "
+        "below 0 after correction."
     )
 
 
-def _levels(order: Sequence[Ordered], tried: Sequence[Tried]) -> str:
-    def scores(arm: str) -> str:
-        own = [one for one in order if (one.arm, one.proxies) == (arm, "learned")]
-        z = np.array([one.z(BY_RADIUS, MOVED) for one in own])
-        names = zip(own[0].levels, z.mean(0), z.min(0), strict=True)
-        return _list(f"{name} {mean:.1f} (least of a seed {least:.1f})" for name, mean, least in names)
-
+def _radii(order: Sequence[Ordered], tried: Sequence[Tried]) -> str:
+    lines = []
+    for arm, kind in dict.fromkeys((one.arm, one.proxies) for one in order):
+        own = [one for one in order if (one.arm, one.proxies) == (arm, kind)]
+        mine, most = (np.array([one.z(way, MOVED) for one in own]) for way in (BY_RADIUS, LINKED))
+        gain = np.mean([np.subtract(one.purity[BY_RADIUS], one.purity[STAR]) for one in own], 0)
+        cells = [
+            f"{mine[:, level].mean():.1f} ({sum(mine[:, level] > BEYOND)}/{len(own)}); {most[:, level].mean():.1f}; "
+            f"{gain[level]:+.3f}"
+            for level in range(len(own[0].levels))
+        ]
+        lines.append([f"{arm}, {kind}", *reversed(cells)])
     valid = {
         one.levels: [z for other in tried if other.levels == one.levels for z in other.z.values()] for one in tried
     }
-    means = _list(f"{np.mean([z for z in found if z is not None]):.1f} {name}" for name, found in valid.items())
+    means = _list(f"{np.mean([z for z in found if z is not None]):.1f} with {name}" for name, found in valid.items())
     return (
-        f"Against permuted radii, with its {len(LEVELS)} levels {_list(map(str, LEVELS))}: z {scores(DEFAULT)}; with "
-        f"{len(FINE_LEVELS)} levels that double from {FINE_LEVELS[0]} to {FINE_LEVELS[-1]}: z {scores(DOUBLING)}. The "
-        f"levels were chosen on the validation classes, where the mean z by levels is {means}. More levels give a "
-        "proxy more candidates of the right size above it. What else was tried is in [radii](radii.md)."
+        "For every level of the taxonomy: z of dendrogram purity against permuted radii, mean over seeds (seeds beyond "
+        f"{BEYOND:.0f}); that of average linkage of the same proxies; what the tree adds to the purity of its cells "
+        f"alone.\n\n{markdown_table(['proxies', *reversed(order[0].levels)], lines)}\n\n"
+        "This null is hard by nature. With permuted radii every proxy still hangs from a near one, which clusters too, "
+        "and the few that come to lie on top make the draws differ much. Linkage of the same proxies, which needs no "
+        "radii, shows about what an order of them can give. Where a tree adds nothing to its cells a large z only says "
+        "that permuted radii move the cells. The remedy that was found is more levels, so that a proxy has more "
+        f"candidates of the right size above it: on the validation classes the mean z is {means}. What else was tried "
+        "is in [radii](radii.md)."
     )
 
 
@@ -173,6 +180,17 @@ def _votes(scored: Sequence[Scored]) -> str:
         nulls = [null for name, row in _rows(scored, VOTED) if name == arm for null in row.nulls if _of_radii(null)]
         parts.append(f"{arm} {_count(null.verdict == ABOVE for null in nulls)}")
     return f"Scores above permuted radii: {'; '.join(parts)}. Look at the tree by radius instead."
+
+
+def _verdict(held: int) -> str:
+    return "In part." if held else "Not that these seeds can show."
+
+
+def _single(found: Iterable[Difference]) -> str:
+    """How many intervals exclude 0 before any correction."""
+    gaps = [one.difference for one in found]
+    above, below = sum(gap.low > 0 for gap in gaps), sum(gap.high < 0 for gap in gaps)
+    return f"Single 95 % intervals, uncorrected, lie above 0 in {above} of {len(gaps)} and below in {below}."
 
 
 def _rows(scored: Sequence[Scored], kind: str, names: Iterable[str] = tuple(TESTED)) -> list[tuple[str, FigureRow]]:
@@ -191,8 +209,8 @@ def _words(found: Sequence[Difference]) -> str:
     return "; ".join(parts)
 
 
-def _figure(one: Difference, scale: float = 1.0) -> str:
-    return f"{TESTED.get(one.figure, one.figure)} {scale * one.difference.mean:+.{1 if scale > 1 else 3}f}"
+def _figure(one: Difference) -> str:
+    return f"{TESTED[one.figure]} {one.difference.mean:+.3f}"
 
 
 def _count(found: Iterable[bool]) -> str:

@@ -29,6 +29,7 @@ from hyperdml.cli.search import search
 from hyperdml.cli.taxonomy import check_taxonomy, convert_taxonomy, show_taxonomy
 from hyperdml.cli.train import train
 from hyperdml.cli.tree import tree
+from hyperdml.cli.view import view
 from hyperdml.errors import HyperdmlError
 
 _HELP = """Hyperbolic deep metric learning: train HIER, score it, search with it, look at it; classify over taxonomies with HACE.
@@ -55,6 +56,7 @@ def build_app() -> App:
     app.command(report, name="report")
     app.command(tree, name="tree")
     app.command(plot, name="plot")
+    app.command(view, name="view")
     app.command(replay, name="replay")
     app.command(compare, name="compare")
     app.command(evaluate, name="eval")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sized
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
 
 from hyperdml.data import EmbeddingSet, LabelledImages
 
@@ -46,3 +49,25 @@ class Subject:
 
     def __len__(self) -> int:
         return len(self.embeddings)
+
+
+def sampled(subject: Subject, most: int, seed: int) -> Subject:
+    """A random sample of a subject's rows, in their order; the title says how many. The subject itself if it is small.
+
+    Args:
+        subject: N rows.
+        most: rows to keep.
+        seed: of the sample.
+    """
+    if len(subject) <= most:
+        return subject
+    rows = np.sort(np.random.default_rng(seed).permutation(len(subject))[:most])
+    picked = torch.from_numpy(rows)
+    return replace(
+        subject,
+        title=f"{subject.title}, a sample of {most:,} of {len(subject):,} images",
+        embeddings=subject.embeddings.select(picked),
+        images=None if subject.images is None else subject.images.select(rows),
+        arms={title: found.select(picked) for title, found in subject.arms.items()},
+        epochs={number: found.select(picked) for number, found in subject.epochs.items()},
+    )
