@@ -133,15 +133,15 @@ def _proxies(scored: Sequence[Scored]) -> str:
         rows = [row for name, row in _rows(scored, LEARNED) if name == arm]
         held = [one.difference.mean for one in found if one.row.startswith(f"{arm}: minus k-means") and one.holds]
         parts.append(
-            f"{arm}: {_count(row.beats for row in rows)} scores are above all of their nulls; against as many k-means "
+            f"{arm}: {_count(row.beats for row in rows)} scores are above all of their nulls; against k-means "
             f"proxies fitted afterwards {sum(mean > 0 for mean in held)} of {len(TESTED)} differences are above 0 "
             f"after correction and {sum(mean < 0 for mean in held)} below."
         )
     images = [one for one in found if one.row.endswith(f"minus {IMAGES}")]
     below = _count(one.holds and one.difference.mean < 0 for one in images)
     return (
-        f"{' '.join(parts)} Linkage of the test images themselves is finer than any of them: {below} differences are "
-        "below 0 after correction."
+        f"{' '.join(parts)} Against linkage of the test images themselves {below} differences are below 0 after "
+        "correction."
     )
 
 
