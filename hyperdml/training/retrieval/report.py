@@ -105,5 +105,7 @@ def next_steps(folder: Path, config: TrainConfig) -> list[tuple[str, str]]:
         ("hyperdml train quickstart model.head.kind=scaled", "a head whose images keep their own radii"),
         ("hyperdml train quickstart data.name=folder data.root=PHOTOS", "your images, as PHOTOS/CLASS/IMAGE"),
         (f"hyperdml eval {folder} --metric cosine", "the same embeddings ranked by cosine"),
+        (f"hyperdml tree {folder}", "the tree of the images, and whether it is real"),
+        (f"hyperdml view {folder}", "the disk, the tree and the images in your browser"),
     ]
-    return steps if config.data.name == "emoji" else steps[-1:]
+    return steps if config.data.name == "emoji" else steps[-3:]
