@@ -136,10 +136,11 @@ def arm_subject(subject: Subject, title: str) -> Subject:
     if title not in subject.arms:
         raise ValueError(f"no arm {title!r}; there are: {', '.join(map(repr, subject.arms)) or 'none'}")
     others: Mapping[str, EmbeddingSet] = {
-        subject.title: subject.embeddings,
+        subject.own_title: subject.embeddings,
         **{name: other for name, other in subject.arms.items() if name != title},
     }
-    return replace(subject, title=f"{subject.title}, {title}", embeddings=subject.arms[title], arms=others, epochs={})
+    own = subject.arms[title]
+    return replace(subject, title=f"{subject.title}, {title}", arm=title, embeddings=own, arms=others, epochs={})
 
 
 def _stored(folder: Path, made: Made, embeddings: EmbeddingSet) -> Hierarchy | None:

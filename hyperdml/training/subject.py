@@ -58,6 +58,7 @@ def subject_of(path: Path, part: Part = "test", *, images: bool = True) -> Subje
     subject = Subject(
         _title(path),
         EmbeddingSet.load(arm.folder),
+        arm=arm.title,
         clip_r=config.model.head.clip_r,
         arms={title: EmbeddingSet.load(at) for title, at in others.items() if (at / EMBEDDINGS).is_file()},
         epochs=_epochs(arm.folder),
@@ -100,6 +101,7 @@ def _of_training(path: Path, arm: Arm) -> Subject:
         found,
         splits.train.images,
         coarse_names=splits.train.coarse_names,
+        arm=arm.title,
         clip_r=config.model.head.clip_r,
     )
 

@@ -52,7 +52,7 @@ def draw_affinity(
         DataError: there are no labels, or no level above the classes.
         ConfigError: no such arm or level.
     """
-    sets = [(subject.title, subject.embeddings)]
+    sets = [(subject.own_title, subject.embeddings)]
     other = arm_beside(subject, against)
     if other is not None:
         sets.insert(0, other)

@@ -70,7 +70,7 @@ def draw_retrieval_grid(
         against=None if other is None else other[1],
         seed=seed,
     )
-    panels = [(subject.title, subject.embeddings, rows)]
+    panels = [(subject.own_title, subject.embeddings, rows)]
     if other is not None:
         found = retrieval_rows(other[1], queries=rows.queries, k=k, level=level)
         panels.append((other[0], other[1], found))

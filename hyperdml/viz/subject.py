@@ -21,6 +21,7 @@ class Subject:
         images: N images, that of point i at row i; None if there are none to be had.
         missing: why there are no images, in words for the user; empty if there are.
         coarse_names: names of the ids of the coarsest level, by id; empty if they are not known.
+        arm: title of what was trained, as those of the other arms; empty if it is not known.
         clip_r: clipping radius of the head in the tangent space, or None.
         arms: the same images under the other arms of the run, by the title of the arm, in the order of training.
         epochs: the same images after earlier epochs of the training, by the number of the epoch, ascending.
@@ -34,6 +35,7 @@ class Subject:
     images: LabelledImages | None = None
     missing: str = ""
     coarse_names: tuple[str, ...] = ()
+    arm: str = ""
     clip_r: float | None = None
     arms: Mapping[str, EmbeddingSet] = field(default_factory=dict)
     epochs: Mapping[int, EmbeddingSet] = field(default_factory=dict)
@@ -46,6 +48,11 @@ class Subject:
         for name, found in others.items():
             if len(found) != len(self.embeddings):
                 raise ValueError(f"{name}: {len(found)} rows for {len(self.embeddings)} points")
+
+    @property
+    def own_title(self) -> str:
+        """What the subject is called beside its other arms."""
+        return self.arm or self.title
 
     def __len__(self) -> int:
         return len(self.embeddings)

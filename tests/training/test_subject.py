@@ -54,6 +54,7 @@ def test_a_run_comes_with_its_images_arms_and_epochs(run):
     assert found.missing == ""
     assert found.coarse_names == test.coarse_names
     assert found.clip_r == config.model.head.clip_r
+    assert found.own_title == "Proxy Anchor + HIER (official)"
     assert list(found.arms) == ["Proxy Anchor", "Proxy Anchor + triplets of HIER (official)"]
     assert torch.equal(found.arms["Proxy Anchor"].points, EmbeddingSet.load(folder / "controls" / "metric").points)
     assert list(found.epochs) == [1, 2]
