@@ -33,8 +33,8 @@ def tree(
     method: Literal["average", "hyphc", "gromov", "nearest_ancestor", "lca"] = "average",
     taxonomy: Path | None = None,
     arm: str | None = None,
-    draws: int = 20,
-    seed: int = 0,
+    draws: int | None = None,
+    seed: int | None = None,
     format: Annotated[tuple[Format, ...], Parameter(consume_multiple=True, negative="")] = ("newick",),
     out: Path | None = None,
     json: Json = False,
@@ -58,21 +58,23 @@ def tree(
         taxonomy: score against this one, in any format that hyperdml taxonomy recognises, instead of the levels stored
             with the embeddings. Classes are matched by name.
         arm: another arm of the run by its title, or all.
-        draws: draws from every null model.
-        seed: of all draws.
+        draws: draws from every null model; by default as the report of the run (evaluation.draws), 20 for a file.
+        seed: of all draws; by default that of the run, 0 for a file.
         format: files of the tree beside tree.json: newick (tree.nwk), graphml (tree.graphml), linkage (SciPy's matrix,
             linkage.npy), edges (tree.csv).
-        out: folder to write to; by default RUN/tree, or FILE-tree beside a file. It has a folder of its own for
-            every other method and arm.
+        out: folder to write to; by default RUN/tree, or FILE-tree beside a file. There, every other
+            method, arm and taxonomy has a folder of its own.
         json: print one JSON object.
     """
-    from hyperdml.training.hierarchy import arm_subject, run_hierarchy, tree_folder
+    from hyperdml.training.hierarchy import arm_subject, draws_and_seed, run_hierarchy, tree_folder
     from hyperdml.training.subject import subject_of
     from hyperdml.tree.extract import OVER_PROXIES
 
-    if draws < 2:
+    if draws is not None and draws < 2:
         raise ConfigError(f"--draws must be 2 or more for a standard deviation, got {draws}")
     subject = subject_of(source, images=False)
+    own_draws, own_seed = draws_and_seed(source)
+    draws, seed = own_draws if draws is None else draws, own_seed if seed is None else seed
     records = []
     titles: list[str | None] = [arm]
     if arm == ALL:
@@ -84,7 +86,7 @@ def tree(
         try:
             chosen = subject if title is None else arm_subject(subject, title)
             above = None if taxonomy is None else _taxonomy(taxonomy, chosen.embeddings)
-            base = tree_folder(source, method, title) if out is None else out
+            base = tree_folder(source, method, title, taxonomy) if out is None else out
             folder = base if out is None or title is None else base / tree_folder(out, arm=title).name
             found = run_hierarchy(chosen, folder, method=method, taxonomy=above, draws=draws, seed=seed)
         except ValueError as error:

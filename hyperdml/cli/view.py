@@ -25,8 +25,8 @@ def view(
     method: Literal["average", "hyphc", "gromov", "nearest_ancestor", "lca"] = "average",
     thumbnails: int = 10_000,
     part: Literal["test", "train"] = "test",
-    draws: int = 20,
-    seed: int = 0,
+    draws: int | None = None,
+    seed: int | None = None,
     open: Annotated[bool, Parameter(negative="")] = False,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
 ) -> None:
@@ -49,24 +49,26 @@ def view(
         method: of the tree, see hyperdml tree.
         thumbnails: most images with a thumbnail, about 0.7 KB each; 0 for none.
         part: the classes looked at; train embeds the training images anew.
-        draws: draws from every null model.
-        seed: of samples, null models and UMAP.
+        draws: draws from every null model; by default as the report of the run (evaluation.draws), 20 for a file.
+        seed: of samples, null models and UMAP; by default that of the run, 0 for a file.
         open: open the page in the browser.
         out: file to write; by default hierarchy.html in the run folder, or FILE.html beside a file of embeddings.
     """
     from hyperdml.cli.sources import data_errors
     from hyperdml.files import write_atomic
-    from hyperdml.training.hierarchy import run_hierarchy, tree_folder
+    from hyperdml.training.hierarchy import can_keep, draws_and_seed, run_hierarchy, tree_folder
     from hyperdml.training.subject import subject_of
     from hyperdml.viz.explorer import explorer_data, explorer_page
     from hyperdml.viz.subject import sampled
 
     if thumbnails < 0:
         raise ConfigError(f"--thumbnails must be 0 or more, got {thumbnails}")
-    if draws < 2:
+    if draws is not None and draws < 2:
         raise ConfigError(f"--draws must be 2 or more for a standard deviation, got {draws}")
     path = _out(out, source)
     subject = subject_of(source, part)
+    own_draws, own_seed = draws_and_seed(source)
+    draws, seed = own_draws if draws is None else draws, own_seed if seed is None else seed
     whole = len(subject) <= _MOST
     if not whole:
         subject = sampled(subject, _MOST, seed)
@@ -74,7 +76,8 @@ def view(
     kept = tree_folder(source, method) if whole and part == "test" else None
     with data_errors(source):
         few = len(subject) < 3  # which no tree is worth
-        hierarchy = None if few else run_hierarchy(subject, kept, method=method, draws=draws, seed=seed)
+        write = kept is not None and can_keep(kept)  # a run that can only be read has a page elsewhere
+        hierarchy = None if few else run_hierarchy(subject, kept, method=method, draws=draws, seed=seed, write=write)
         data = explorer_data(subject, hierarchy, thumbnails=thumbnails, layouts=layout, seed=seed)
     page = explorer_page(data).encode()
     write_atomic(path, page)

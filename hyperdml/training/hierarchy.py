@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +15,10 @@ from hyperdml.data import EmbeddingSet
 from hyperdml.errors import DataError
 from hyperdml.metrics import TreeScores
 from hyperdml.taxonomy import Taxonomy
+from hyperdml.training.folder import read_run
 from hyperdml.training.records import read_record, write_record
+from hyperdml.training.retrieval.config import TrainConfig
+from hyperdml.training.subject import run_of
 from hyperdml.tree.dendrogram import Dendrogram
 from hyperdml.tree.extract import with_points
 from hyperdml.tree.hierarchy import Hierarchy, hierarchy_of
@@ -21,6 +26,7 @@ from hyperdml.tree.report import ProxyTreeReport
 from hyperdml.viz.subject import Subject
 
 TREE, SCORES = "tree.json", "scores.json"
+DRAWS, SEED = 20, 0  # where no run says otherwise
 _FORMAT = "hyperdml.hierarchy/1"
 
 
@@ -70,8 +76,8 @@ def run_hierarchy(
     *,
     method: str = "average",
     taxonomy: Taxonomy | None = None,
-    draws: int = 20,
-    seed: int = 0,
+    draws: int = DRAWS,
+    seed: int = SEED,
     write: bool = True,
 ) -> Hierarchy:
     """`hierarchy_of` of a subject, its other arms as controls.
@@ -91,7 +97,8 @@ def run_hierarchy(
 
     Raises:
         ValueError: see `hierarchy_of`.
-        OSError: see `hyperdml.files.write_atomic`.
+        OSError: the folder cannot be written to, which is looked at before the work begins; or see
+            `hyperdml.files.write_atomic`.
     """
     embeddings = subject.embeddings
     above = None if taxonomy is None else taxonomy.hash
@@ -100,6 +107,8 @@ def run_hierarchy(
     found = None if folder is None else _stored(folder, made, embeddings)
     if found is not None:
         return found
+    if folder is not None and write and not can_keep(folder):
+        raise PermissionError(errno.EACCES, "the tree and its scores cannot be written", str(folder))
     found = hierarchy_of(embeddings, method=method, taxonomy=taxonomy, controls=subject.arms, draws=draws, seed=seed)
     if folder is not None and write:
         folder.mkdir(parents=True, exist_ok=True)
@@ -109,22 +118,48 @@ def run_hierarchy(
     return found
 
 
-def tree_folder(path: Path, method: str = "average", arm: str | None = None) -> Path:
+def draws_and_seed(path: Path) -> tuple[int, int]:
+    """Draws and seed of a hierarchy that nothing else is said about, so that all commands share what is kept.
+
+    Args:
+        path: run folder or the folder of one of its controls, which has those of its configuration (evaluation.draws,
+            seed), as the report of the run; or anything else, which has 20 and 0.
+    """
+    run = run_of(path)
+    config = None if run is None else read_run(run)
+    return (config.evaluation.draws, config.seed) if isinstance(config, TrainConfig) else (DRAWS, SEED)
+
+
+def can_keep(folder: Path) -> bool:
+    """Whether a folder can be written to, or made where it is missing."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    return os.access(there, os.W_OK | os.X_OK)
+
+
+def tree_folder(path: Path, method: str = "average", arm: str | None = None, taxonomy: Path | None = None) -> Path:
     """Where the hierarchy of a run or of a file of embeddings is kept.
 
     Args:
         path: run folder, or file of embeddings.
         method: of the tree; the default has no folder of its own.
         arm: title of another arm than the main one.
+        taxonomy: file of what it is scored against instead of the stored levels.
 
     Returns:
-        RUN/tree, or FILE-tree beside the file; in it METHOD and the arm's title as folders.
+        RUN/tree, or FILE-tree beside the file; in it METHOD, the arm's title and by-TAXONOMY as folders.
     """
     base = path / "tree" if path.is_dir() else path.with_name(f"{path.stem}-tree")
     parts = [] if method == "average" else [method]
     if arm is not None:
-        parts.append(re.sub(r"[^A-Za-z0-9]+", "-", arm).strip("-"))
+        parts.append(_plain(arm))
+    if taxonomy is not None:
+        parts.append(f"by-{_plain(taxonomy.stem)}")
     return base.joinpath(*parts)
+
+
+def _plain(name: str) -> str:
+    """A name as that of a folder."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")
 
 
 def arm_subject(subject: Subject, title: str) -> Subject:

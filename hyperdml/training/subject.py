@@ -42,8 +42,8 @@ def subject_of(path: Path, part: Part = "test", *, images: bool = True) -> Subje
         DataError: there are no embeddings, or what there is is damaged; "train" without a run or without its images.
         ConfigError: the run is one of classification.
     """
-    run = path.parents[1] if path.parent.name == "controls" and (path.parents[1] / "config.yaml").is_file() else path
-    if not (run / "config.yaml").is_file():
+    run = run_of(path)
+    if run is None:
         if part == "train":
             raise DataError(f"{path} is not a run folder, which alone has a training part")
         return _of_file(path, images)
@@ -55,15 +55,20 @@ def subject_of(path: Path, part: Part = "test", *, images: bool = True) -> Subje
     if part == "train":
         return _of_training(path, arm)
     others = {other.title: other.folder for other in arms if other is not arm}
-    subject = Subject(
-        _title(path),
-        EmbeddingSet.load(arm.folder),
-        arm=arm.title,
-        clip_r=config.model.head.clip_r,
-        arms={title: EmbeddingSet.load(at) for title, at in others.items() if (at / EMBEDDINGS).is_file()},
-        epochs=_epochs(arm.folder),
-    )
+    own = EmbeddingSet.load(arm.folder)
+    beside = {title: EmbeddingSet.load(at) for title, at in others.items() if (at / EMBEDDINGS).is_file()}
+    epochs, clip_r = _epochs(arm.folder), config.model.head.clip_r
+    try:
+        subject = Subject(_title(path), own, arm=arm.title, clip_r=clip_r, arms=beside, epochs=epochs)
+    except ValueError as error:  # embeddings of different data in one run
+        raise DataError(f"{run}: {error}") from error
     return _with_images(subject, arm.config) if images else subject
+
+
+def run_of(path: Path) -> Path | None:
+    """The run that a run folder, or the folder of one of its controls, belongs to; None for anything else."""
+    folders = (path.parents[1], path) if path.parent.name == "controls" else (path,)
+    return next((folder for folder in folders if (folder / "config.yaml").is_file()), None)
 
 
 def _of_file(path: Path, images: bool) -> Subject:

@@ -155,7 +155,7 @@ def _others(controls: Mapping[str, EmbeddingSet], method: str, seed: int) -> dic
 
 def _of_proxies(embeddings: EmbeddingSet, known: KnownClasses | None, draws: int, seed: int) -> ProxyTreeReport | None:
     """Report on the tree of the proxies, over the levels that some images share."""
-    if known is None or embeddings.proxies is None:
+    if known is None or embeddings.proxies is None or not len(embeddings.proxies):
         return None
     shared = [level for level, ids in enumerate(known.ids.T) if len(ids.unique()) < len(ids)]
     return proxy_tree_report(

@@ -31,27 +31,34 @@ def linkage_tree(points: Tensor, c: float, method: str, direct: int, seed: int) 
     cell has its exact tree; over the cells the dissimilarity of two is taken from 8 points of each. Where a node above
     the cells would lie below one in a cell, it is raised to it.
 
+    The points are dealt in a random order first: rows often come sorted by class, and ties that are broken by row would
+    find the classes in copies of one point.
+
     Args:
         points: (N, d) float64 points of the ball; for "cosine" and "euclidean" any vectors.
         c: curvature magnitude.
         method: a name that `dissimilarity` takes.
         direct: most points of the exact way.
-        seed: of k-means.
+        seed: of k-means and the order.
 
     Returns:
         (2N - 1,) parents and heights in the order of a `Dendrogram`.
     """
     from hyperdml.tree.compiled_linkage import number_merges, raise_heights
 
-    between, single = dissimilarity(method, points, c), method in _SINGLE
     n = len(points)
+    dealt = torch.randperm(n, generator=torch.Generator().manual_seed(derive_seed(seed, "ties of a tree")))
+    points = points[dealt.to(points.device)]
+    between, single = dissimilarity(method, points, c), method in _SINGLE
     if n <= direct:
         first, second, heights = _merged(condensed(between, torch.arange(n)), np.ones(n), single)
     else:
         first, second, heights = _over_cells(between, _cells(_flat(points, c, method), seed), single)
     raise_heights(first, second, heights, n)
     order = np.argsort(heights, kind="stable")  # merges of one height keep their order: parts come first
-    return number_merges(first, second, order, n), np.concatenate([np.zeros(n), heights[order]])
+    parents = number_merges(first, second, order, n)
+    parents[dealt.numpy()] = parents[:n].copy()
+    return parents, np.concatenate([np.zeros(n), heights[order]])
 
 
 def _merged(distances: Tensor, sizes: Floats, single: bool) -> Merges:

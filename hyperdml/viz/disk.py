@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import SubFigure
 
 _SIDE, _LEGEND = 9.6, 0.8  # inches
-_THUMBNAILS, _PIXELS = 64, 64
+_SECTORS, _PIXELS = 60, 64  # images around the disk, one a sector
+_RING, _HALF = 1.08, 0.039  # where their middles lie, and half their side: at 60 they stand side by side
 _RASTER = 2000  # marks or edges; more become pixels in SVG and PDF
 _EDGES, _SHORT = 20_000, 0.004  # more edges than this are drawn only where they are longer, in disk radii
 _EDGE = "#9a9a9a"
+_REACH = _RING + _HALF + 0.02  # of the axes around them
+_AROUND = f"Around the disk: of each of {_SECTORS} sectors the image nearest the rim, at its angle."
 
 
 def draw_disk(
@@ -53,7 +56,7 @@ def draw_disk(
         layout: "tree" (average linkage, exact), "radius" (the learned radius, the angle a layout), "umap",
             "tangent-pca" or "horospherical".
         colour: level that gives the colours, "class" or "radius"; see `colouring`.
-        thumbnails: set a sample of the images around the disk, in the order of the angles of their points.
+        thumbnails: set images around the disk: of each of 60 sectors the one whose point is nearest the rim.
         control: set beside it the same with proxies in random directions of the same radii.
         max_points: images to show; by default 20,000 in a tree, 2,000 by radius, 5,000 of UMAP, 100,000 of the others.
         seed: of samples and of UMAP.
@@ -69,9 +72,9 @@ def draw_disk(
     scenes = {"": scene_of(subject.embeddings, layout, most=max_points, seed=seed)}
     if control:
         scenes = {"as learned": scenes[""], "proxies in random directions": _control(subject, layout, max_points, seed)}
-    caption = " ".join(filter(None, [*dict.fromkeys(scene.words for scene in scenes.values()), found.words]))
-    if control:
-        caption = " ".join(f"{name[0].upper()}{name[1:]}: {scene.words}" for name, scene in scenes.items())
+    shown = subject.images if thumbnails else None
+    words = [f"{name[0].upper()}{name[1:]}: {scene.words}" if name else scene.words for name, scene in scenes.items()]
+    caption = " ".join(filter(None, [*words, _AROUND if shown is not None else "", found.words]))
     figure, part = new_figure(
         _SIDE * len(scenes), _SIDE + _LEGEND, title=f"{subject.title} in the Poincaré disk", caption=caption
     )
@@ -79,8 +82,7 @@ def draw_disk(
     for place, (name, scene) in enumerate(scenes.items()):
         share = _SIDE / (_SIDE + _LEGEND)
         axes = part.add_axes((place * width + 0.01 * width, 1 - share, 0.98 * width, 0.99 * share))
-        shown = subject.images if thumbnails else None
-        draw_scene(axes, scene, found, images=shown, seed=seed)
+        draw_scene(axes, scene, found, images=shown)
         if name:
             axes.set_title(name, fontsize=11)
     _legend(part, axes, found)
@@ -94,7 +96,6 @@ def draw_scene(
     found: Colouring,
     *,
     images: LabelledImages | None = None,
-    seed: int = 0,
     size: float = 1.0,
 ) -> None:
     """Draw a scene into axes.
@@ -103,16 +104,15 @@ def draw_scene(
         axes: where to.
         scene: what.
         found: colours.
-        images: set a sample of them around the disk.
-        seed: of the sample.
+        images: set some of them around the disk.
         size: factor of the marks.
     """
     axes.set_aspect("equal")
     axes.set_axis_off()
-    reach = 1.22 if images is not None else 1.03
+    reach = _REACH if images is not None else 1.03
     axes.set_xlim(-reach, reach)
     axes.set_ylim(-reach, reach)
-    _rim(axes, scene.origin == 0)
+    _rim(axes, scene.layout == "radius")
     many = len(scene.rows)
     crowded = float(np.clip(2000 / max(many, 1), 0.01, 1.0))
     _arcs(axes, scene.tree_edges, _EDGE, 0.75 if len(scene.inner) else 0.3 * max(crowded, 0.2))
@@ -161,13 +161,11 @@ def draw_scene(
             zorder=4,
         )
     if scene.origin is not None:
-        axes.scatter(
-            [scene.origin.real], [scene.origin.imag], s=size * 60, marker="*", color="black", label="origin", zorder=5
-        )
+        at, name = scene.origin, "root" if scene.layout == "tree" else "origin"
+        axes.scatter([at.real], [at.imag], s=size * 60, marker="*", color="black", label=name, zorder=5)
     if images is not None:
-        rng = np.random.default_rng(seed)
-        chosen = np.sort(rng.permutation(many)[:_THUMBNAILS])
-        _around(axes, scene.images[chosen], small_images(images, scene.rows[chosen], _PIXELS))
+        sectors, chosen = outermost(scene.images)
+        _around(axes, sectors, small_images(images, scene.rows[chosen], _PIXELS))
 
 
 def _control(subject: Subject, layout: Layout, most: int | None, seed: int) -> Scene:
@@ -205,15 +203,30 @@ def _arcs(axes: Axes, edges: Places, colour: str, alpha: float) -> None:
     )
 
 
-def _around(axes: Axes, at: Places, tiles: NDArray[np.uint8]) -> None:
-    """Images around the disk, in the order of their angles, in two rings so that they do not cover each other."""
-    half = 0.04
-    order = np.argsort(np.angle(at))
-    for place, index in enumerate(order):
-        angle = 2 * np.pi * (place + 0.5) / len(order) - np.pi
-        x, y = (1.06 + 0.1 * (place % 2)) * np.array([np.cos(angle), np.sin(angle)])
-        axes.imshow(tiles[index], extent=(x - half, x + half, y - half, y + half), zorder=6, interpolation="bilinear")
-    axes.autoscale(False)
+def outermost(places: Places, sectors: int = _SECTORS) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of every sector of the disk the place nearest the rim.
+
+    Args:
+        places: (n,) complex numbers of modulus below 1.
+        sectors: of equal angle, numbered from the positive real axis against the clock.
+
+    Returns:
+        Ascending sectors that hold a place, and the position of the outermost of their places.
+    """
+    sector = np.floor(np.angle(places) % (2 * np.pi) * sectors / (2 * np.pi)).astype(np.int64) % sectors
+    order = np.lexsort((-np.abs(places), sector))
+    found, first = np.unique(sector[order], return_index=True)
+    return found, order[first]
+
+
+def _around(axes: Axes, sectors: NDArray[np.int64], tiles: NDArray[np.uint8]) -> None:
+    """Images around the disk, each in the middle of its sector."""
+    for sector, tile in zip(sectors, tiles, strict=True):
+        angle = 2 * np.pi * (sector + 0.5) / _SECTORS
+        x, y = _RING * np.cos(angle), _RING * np.sin(angle)
+        axes.imshow(tile, extent=(x - _HALF, x + _HALF, y - _HALF, y + _HALF), zorder=6, interpolation="bilinear")
+    # pictures set their own limits and shape of the axes
+    axes.set(xlim=(-_REACH, _REACH), ylim=(-_REACH, _REACH), aspect="equal")
 
 
 def _legend(part: SubFigure, axes: Axes, found: Colouring) -> None:

@@ -58,7 +58,7 @@ def draw_epochs(path: Path, subject: Subject, *, layout: Layout = "tangent-pca",
     for number, (epoch, scene) in enumerate(places.items()):
         top = 1 - (number // columns + 1) * _SIDE / height
         axes = part.add_axes((number % columns / columns, top, 1 / columns, 0.94 * _SIDE / height))
-        draw_scene(axes, scene, found, seed=seed, size=0.35)
+        draw_scene(axes, scene, found, size=0.35)
         axes.set_title(f"epoch {epoch}", fontsize=10)
     handles, labels = axes.get_legend_handles_labels()
     if 0 < len(handles) <= LEGEND + 2:
@@ -92,10 +92,15 @@ def _places(subject: Subject, layout: Layout, rows: np.ndarray, seed: int) -> tu
             at = at if before is None else align(at, before, count)
             before = at[:count]
         ends = at[:count], at[count:-1], complex(at[-1])
-        out[number] = parent_scene(rows, *ends, points, proxies, c, [])
-    if any(len(proxies) for _, proxies in epochs.values()):
+        out[number] = parent_scene(layout, rows, *ends, points, proxies, c, [])
+    shown = [number for number, (_, proxies) in epochs.items() if len(proxies)]
+    if shown:
         words += (
             " Lines lead to the parent in the learned space: the nearest proxy closer to the origin, or the origin."
+        )
+    if 0 < len(shown) < len(epochs):
+        words += (
+            f" Only {_listed(shown)} {'has' if len(shown) == 1 else 'have'} proxies, so lines are drawn there alone."
         )
     return out, words
 

@@ -19,7 +19,7 @@ Places = NDArray[np.complex128]
 
 MOST: dict[Layout, int] = {
     "tree": 20_000,
-    "radius": 2_000,  # all pairs are compared
+    "radius": 20_000,
     "umap": 5_000,  # minutes beyond
     "tangent-pca": 100_000,
     "horospherical": 100_000,
@@ -32,16 +32,18 @@ class Scene:
     """Places in the unit disk and the edges between them.
 
     Attributes:
+        layout: which of `LAYOUTS`.
         rows: (n,) int64 rows of the embeddings that are shown.
         images: (n,) places of the images.
         inner: (I,) places of the inner nodes of a tree; none in other layouts.
         proxies: (P,) places of the proxies; none without them and in the layout of a tree.
-        origin: place of the origin of the ball; None in the layout of a tree, and in UMAP without proxies.
+        origin: place of the origin of the ball, or of the root in the layout of a tree; None in UMAP without proxies.
         tree_edges: (E, 2) lower and upper end of every edge of the tree, or from an image to its proxy or the origin.
         proxy_edges: (P, 2) the same between proxies.
         words: what radius, angle and edges mean, and what was left out.
     """
 
+    layout: Layout
     rows: NDArray[np.int64]
     images: Places
     inner: Places
@@ -98,7 +100,7 @@ def scene_of(embeddings: EmbeddingSet, layout: Layout = "tree", *, most: int | N
         seen = LinearMap.fit(points, c=embeddings.c, kind=layout)
         images, at, origin = seen(points), seen(proxies), complex(seen(both[-1:])[0])
         said.append(about_linear(seen))
-    return parent_scene(rows, images, at, origin, points, proxies, embeddings.c, said)
+    return parent_scene(layout, rows, images, at, origin, points, proxies, embeddings.c, said)
 
 
 def about_linear(seen: LinearMap) -> str:
@@ -113,16 +115,20 @@ def _of_tree(rows: NDArray[np.int64], points: Tensor, c: float, said: list[str],
     tree = extract_tree(points, c=c, seed=seed)
     places = tree_layout(tree)
     said.append(
-        "The tree of average linkage in hyperbolic distance, grown in the learned space. A subtree has as much of the "
-        "rim as it has images, and the radius of a node tells how few are below it; no edge crosses another. A tree "
-        "can be grown over any points: what this one is worth, its scores beside their null models say."
+        "The tree of average linkage in hyperbolic distance, grown in the learned space, with its root at the centre. A "
+        "subtree has as much of the rim as it has images, and the radius of a node tells how few are below it; no edge "
+        "crosses another. A tree can be grown over any points: what this one is worth, its scores beside their null "
+        "models say."
     )
     edges = np.stack([places[:-1], places[tree.parents[:-1]]], 1)
     none = places[:0]
-    return Scene(rows, places[: len(rows)], places[len(rows) :], none, None, edges, edges[:0], " ".join(said))
+    root = complex(places[tree.root])
+    images, inner = places[: len(rows)], places[len(rows) :]
+    return Scene("tree", rows, images, inner, none, root, edges, edges[:0], " ".join(said))
 
 
 def parent_scene(
+    layout: Layout,
     rows: NDArray[np.int64],
     images: Places,
     at: Places,
@@ -135,6 +141,7 @@ def parent_scene(
     """Images and proxies at their places, with lines to the parents that they have in the learned space.
 
     Args:
+        layout: what the places are of.
         rows: (n,) rows of the embeddings that are shown.
         images: (n,) their places.
         at: (P,) places of the proxies.
@@ -146,7 +153,7 @@ def parent_scene(
     """
     none = images[:0]
     if len(proxies) == 0:
-        return Scene(rows, images, none, at, origin, none.reshape(0, 2), none.reshape(0, 2), " ".join(said))
+        return Scene(layout, rows, images, none, at, origin, none.reshape(0, 2), none.reshape(0, 2), " ".join(said))
     parents = nearest_ancestors(points, proxies, c).numpy()
     above = nearest_ancestors(proxies, proxies, c).numpy()
     said = [
@@ -157,7 +164,7 @@ def parent_scene(
     ]
     tops = [np.where(found == ROOT, 0 if origin is None else origin, at[found]) for found in (parents, above)]
     edges, between = np.stack([images, tops[0]], 1), np.stack([at, tops[1]], 1)
-    return Scene(rows, images, none, at, origin, edges, between, " ".join(said))
+    return Scene(layout, rows, images, none, at, origin, edges, between, " ".join(said))
 
 
 def _about_umap(embeddings: EmbeddingSet, rows: NDArray[np.int64], points: Tensor, images: Places) -> str:

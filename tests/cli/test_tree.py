@@ -12,7 +12,9 @@ from synthetic import tree_points
 
 from hyperdml.data import EmbeddingSet
 from hyperdml.training import hierarchy as kept
-from hyperdml.training.hierarchy import arm_subject, run_hierarchy, tree_folder
+from hyperdml.training.folder import create_run
+from hyperdml.training.hierarchy import arm_subject, can_keep, draws_and_seed, run_hierarchy, tree_folder
+from hyperdml.training.settings import config_from_dict
 from hyperdml.tree import Dendrogram
 from hyperdml.viz.subject import Subject
 
@@ -93,6 +95,8 @@ def test_a_taxonomy_from_a_file(file):
     assert code == 0, err
     names = [figure["name"] for figure in json.loads(out)["trees"][0]["figures"]]
     assert "dendrogram purity, level 0" in names
+    assert (file.parent / "points-tree" / "by-t" / "scores.json").is_file()
+    assert not (file.parent / "points-tree" / "scores.json").exists()  # which is of the stored levels
     path.write_text("parent,child\na,class 1\na,klass 2\n")
     code, _, err = tree(file, "--taxonomy", path)
     assert code == 3
@@ -176,10 +180,34 @@ def test_what_is_there_is_read_again(tmp_path, monkeypatch):
     assert len(made) == 8
 
 
+def test_what_cannot_be_kept_is_said_before_the_work(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    assert can_keep(tmp_path / "new" / "folders")
+    assert not can_keep(tmp_path / "file" / "tree")
+    made = []
+    monkeypatch.setattr(kept, "hierarchy_of", lambda *given, **options: made.append(options))
+    with pytest.raises(PermissionError, match=r"cannot be written.*file/tree"):
+        run_hierarchy(arms(), tmp_path / "file" / "tree", draws=2)
+    assert not made
+    run_hierarchy(arms(), tmp_path / "file" / "tree", draws=2, write=False)
+    assert len(made) == 1
+
+
+def test_draws_and_seed_are_those_of_the_run(file):
+    run_folder = file.parent / "run"
+    create_run(config_from_dict({"seed": 7, "evaluation": {"draws": 4}}, "test"), run_folder)
+    (run_folder / "controls" / "metric").mkdir(parents=True)
+    assert draws_and_seed(run_folder) == draws_and_seed(run_folder / "controls" / "metric") == (4, 7)
+    assert draws_and_seed(file) == draws_and_seed(file.parent / "nowhere") == (20, 0)
+
+
 def test_folders_and_arms(tmp_path):
     assert tree_folder(tmp_path) == tmp_path / "tree"
     assert tree_folder(tmp_path, "lca", "A + B (x)") == tmp_path / "tree" / "lca" / "A-B-x"
     assert tree_folder(tmp_path / "a.safetensors", "gromov") == tmp_path / "a-tree" / "gromov"
+    assert tree_folder(tmp_path, "lca", "A", tmp_path / "birds of prey.csv") == (
+        tmp_path / "tree" / "lca" / "A" / "by-birds-of-prey"
+    )
     swapped = arm_subject(arms(), "Metric, alone")
     assert list(swapped.arms) == ["main"]
     assert swapped.embeddings is not SET

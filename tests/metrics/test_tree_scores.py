@@ -12,7 +12,7 @@ from scipy.spatial.distance import squareform
 
 from hyperdml.geometry import dist0, expmap0, pairwise_distance
 from hyperdml.metrics import dendrogram_purity
-from hyperdml.metrics.trees.nulls import CHANCE, Null, Score, compare, permutation, verdict, z_text
+from hyperdml.metrics.trees.nulls import CHANCE, Null, Score, chance_beyond, compare, permutation, verdict, z_text
 from hyperdml.metrics.trees.tree_scores import GrownTree, tree_scores
 from hyperdml.metrics.trees.tree_scores_result import (
     COPHENETIC,
@@ -262,8 +262,25 @@ def test_rows_for_tables():
     assert scores.conclusions() == [
         "Not distinguishable from chance: near (null).",
         "Worse than chance: high (far).",
-        "Draws: null 5.",
+        "Control trees do as well or better: flat in 0 of 1 figures.",
+        "Draws: null 5. By luck alone 14 % of figures lie beyond 2 deviations of 5 draws.",
     ]
+
+
+def test_figures_without_null_models_are_no_finding():
+    scores = made(high=Score(0.3, {}))
+    assert not scores.rows()[0].beats
+    assert scores.conclusions()[0] == "Control trees do as well or better: flat in 1 of 1 figures."
+
+
+def test_verdicts_by_luck_are_as_many_as_said():
+    """Figures that are draws of the null model themselves, 40,000 times."""
+    for draws in (2, 5, 20):
+        values = torch.randn(40_000, draws + 1, generator=torch.Generator().manual_seed(draws), dtype=torch.float64)
+        mean, sd = values[:, 1:].mean(1), values[:, 1:].std(1)
+        beyond = float(((values[:, 0] - mean).abs() > 2 * sd).double().mean())
+        assert chance_beyond(draws) == pytest.approx(beyond, abs=0.01)
+    assert chance_beyond(10**9) == pytest.approx(0.0455, abs=1e-4)
 
 
 def test_low_figures_are_good_where_low_is_better():

@@ -13,8 +13,11 @@ from synthetic import tree_points
 from training.classify_case import config as classify_config
 from viz.test_report_page import Page
 
+from hyperdml.cli.tree import tree
+from hyperdml.cli.view import view
 from hyperdml.data import EmbeddingSet, load_splits
 from hyperdml.data.miniatures import make_cub, make_in_shop
+from hyperdml.errors import DataError
 from hyperdml.geometry import expmap0, logmap0
 from hyperdml.metrics import bootstrap_interval, evaluation_report
 from hyperdml.metrics.trees.nulls import Null, Score
@@ -38,6 +41,7 @@ from hyperdml.training.retrieval.evaluate import score
 from hyperdml.training.retrieval.result import LEARNED, RunResult, save_result
 from hyperdml.training.retrieval.scoring import radii, tree_rows
 from hyperdml.training.settings import config_from_dict
+from hyperdml.training.subject import subject_of
 from hyperdml.tree.report import DIRECTIONS, RADII
 from hyperdml.viz.report import Charts, Paragraph, report_page
 
@@ -340,7 +344,33 @@ def test_the_record_holds_everything_and_nothing_is_written(run):
     assert record["environment"] == {"packages": {"torch": "2.1", "gone": None}, "gpus": []}
     assert record["radius"]["proxies"] == 6
     assert record["trees"]
+    assert 0 < record["triplet_interval"]["low"] < record["triplet_interval"]["high"] < 1
     assert record["missing"] == {}
+
+
+def test_tree_and_view_read_the_hierarchy_that_the_report_kept(run, monkeypatch, capsys):
+    def fail(*arguments, **options):
+        raise AssertionError("grown again")
+
+    monkeypatch.setattr("hyperdml.training.hierarchy.hierarchy_of", fail)
+    _, folder, _ = run
+    before = (folder / "tree" / "scores.json").read_bytes()
+    tree(folder, json=True)
+    record = json.loads(capsys.readouterr().out)
+    assert (record["draws"], record["seed"]) == (2, 0)
+    view(folder, layout=("tangent-pca",), thumbnails=0)
+    assert "labels shuffled" in (folder / "hierarchy.html").read_text()
+    assert (folder / "tree" / "scores.json").read_bytes() == before
+
+
+def test_a_control_of_other_data_is_named(run):
+    config, folder, result = run
+    arm = arms_of(config, folder)[0].folder
+    EmbeddingSet.load(arm).select(torch.arange(5)).save(arm / "embeddings.safetensors")
+    with pytest.raises(DataError, match=r"run: arm .*: 5 rows for \d+ points"):
+        subject_of(folder, images=False)
+    page = page_of(config, folder, result)
+    assert any("5 rows for" in text for text in page.said("p"))
 
 
 def test_a_part_that_cannot_be_made_is_named(run, monkeypatch):

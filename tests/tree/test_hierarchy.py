@@ -214,6 +214,31 @@ def test_errors(change, options, message):
         hierarchy_of(replace(SET, **change), **options)
 
 
+@pytest.mark.parametrize("method", ["average", "hyphc", "gromov"])
+def test_copies_of_one_point_hold_nothing_though_rows_are_sorted_by_class(method):
+    """Ties must not be broken by row: a model that has collapsed would be said to know its classes."""
+    ids = torch.arange(60) // 10
+    levels = torch.stack([ids // 2, ids], 1)
+    for place in (0.2, 0.0):
+        rows = hierarchy_of(EmbeddingSet(torch.full((60, 8), place), C, ids, levels), method=method, draws=10).scores
+        labelled = [row for row in rows.rows() if row.nulls[0].name == "labels shuffled"]
+        assert len(labelled) > 8
+        assert not [row.name for row in labelled if row.beats]
+        assert rows.controls["cosine"]["dendrogram purity, level 1"] < 0.25  # 1/6 by chance, 0.36 by the order of rows
+
+
+def test_rows_in_another_order_have_the_same_tree():
+    order = torch.randperm(len(SET), generator=seeded(4))
+    one, other = extract_tree(POINTS, c=C), extract_tree(POINTS[order], c=C)
+    assert np.array_equal(one.parents[len(SET) :], other.parents[len(SET) :])
+    assert np.array_equal(one.parents[order.numpy()], other.parents[: len(SET)])
+    assert np.allclose(one.heights, other.heights, atol=1e-12)
+
+
+def test_no_proxies_are_no_error():
+    assert hierarchy_of(replace(SET, proxies=torch.zeros(0, POINTS.shape[1])).select(torch.arange(60))).proxies is None
+
+
 def test_two_points_hold_no_hierarchy():
     with pytest.raises(ValueError, match="needs 3 or more points, got 2"):
         hierarchy_of(EmbeddingSet(expmap0(torch.eye(2), C), C))

@@ -73,6 +73,20 @@ def verdict(value: float, mean: float, sd: float) -> str:
     return ABOVE if value > mean else BELOW
 
 
+def chance_beyond(draws: int) -> float:
+    """Share of scores drawn from a null model itself that `verdict` calls above or below chance.
+
+    A further draw lies more than two of the n draws' standard deviations from their mean if ``|t| > 2 / sqrt(1 + 1/n)``
+    for Student's t with n - 1 degrees of freedom: 5% of many draws, 9% of 10, 14% of 5. Scores taken as normal.
+
+    Args:
+        draws: n, at least 2.
+    """
+    from scipy.special import stdtr
+
+    return float(2 * stdtr(draws - 1, -BEYOND / (1 + 1 / draws) ** 0.5))
+
+
 def z_text(z: float | None) -> str:
     """A z-score for readers: "z = 3.1", beyond 99 "z > 99" or "z < -99"; "no spread" where the draws do not vary."""
     if z is None:

@@ -142,7 +142,8 @@ def tree_scores(
     if points is not None and c is not None:
         delta = partial(sampled_gromov_delta, c=c, sample=_GROMOV_SAMPLE, generator=generator)
         x = points.detach().cpu().double()
-        found[GROMOV] = with_nulls(delta, x, {DIRECTIONS: partial(random_directions, x)}, draws, generator)
+        count = times.setdefault(DIRECTIONS, draws)  # as often as a tree of such directions, so that one number holds
+        found[GROMOV] = with_nulls(delta, x, {DIRECTIONS: partial(random_directions, x)}, count, generator)
     used = dict.fromkeys(null for score in found.values() for null in score.nulls)
     return TreeScores(
         leaves=case.tree.leaves,
@@ -155,7 +156,7 @@ def tree_scores(
             for name, tree in (controls or {}).items()
             if truth is not None
         },
-        draws={null: times.get(null, draws) for null in used},
+        draws={null: times[null] for null in used},
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from hyperdml.metrics.bootstrap import Interval
-from hyperdml.metrics.trees.nulls import ABOVE, BELOW, CHANCE, Score, verdict
+from hyperdml.metrics.trees.nulls import ABOVE, BELOW, CHANCE, Score, chance_beyond, verdict
 
 TRIPLETS = "triplet accuracy"
 MACRO = "best-match F1, macro"
@@ -61,9 +61,9 @@ class FigureRow:
 
     @property
     def beats(self) -> bool:
-        """Whether the figure is better than chance by every one of its null models."""
+        """Whether the figure is better than chance by every one of its null models; False without any."""
         good = ABOVE if self.better == "higher" else BELOW
-        return all(null.verdict == good for null in self.nulls)
+        return bool(self.nulls) and all(null.verdict == good for null in self.nulls)
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class TreeScores:
         return out
 
     def conclusions(self) -> list[str]:
-        """What cannot be told from chance, what is worse than chance, and how many draws that rests on; sentences."""
+        """What is no better than chance, where controls do as well, and how many draws that rests on; sentences."""
         rows = self.rows()
         near = _named(rows, {"higher": CHANCE, "lower": CHANCE})
         worse = _named(rows, {"higher": BELOW, "lower": ABOVE})
@@ -126,11 +126,26 @@ class TreeScores:
             out.append(f"Not distinguishable from chance: {'; '.join(near)}.")
         if worse:
             out.append(f"Worse than chance: {'; '.join(worse)}.")
-        if rows and not near and not worse:
+        if rows and all(row.beats for row in rows):
             out.append(f"All {len(rows)} figures are better than each of their null models by over 2 deviations.")
+        equal = [text for name in self.controls if (text := _as_good(rows, name))]
+        if equal:
+            out.append(f"Control trees do as well or better: {', '.join(equal)}.")
         if self.draws:
-            out.append(f"Draws: {', '.join(f'{name} {count}' for name, count in self.draws.items())}.")
+            counts = ", ".join(f"{name} {count}" for name, count in self.draws.items())
+            fewest = min(self.draws.values())
+            luck = 100 * chance_beyond(fewest)
+            out.append(
+                f"Draws: {counts}. By luck alone {luck:.0f} % of figures lie beyond 2 deviations of {fewest} draws."
+            )
         return out
+
+
+def _as_good(rows: list[FigureRow], control: str) -> str:
+    """In how many of the figures that it has a control is as good as the tree; empty if it has none."""
+    pairs = [(row.controls[control], row.value, row.better) for row in rows if control in row.controls]
+    good = sum(other >= own if better == "higher" else other <= own for other, own, better in pairs)
+    return f"{control} in {good} of {len(pairs)} figures" if pairs else ""
 
 
 def _named(rows: list[FigureRow], words: Mapping[str, str]) -> list[str]:

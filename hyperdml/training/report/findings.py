@@ -31,7 +31,7 @@ class RetrievalFindings:
         subject: embeddings and images, or None if the embeddings are gone.
         compared: intervals of the figures, and of the differences to the controls.
         hierarchy: the tree of the images with its scores, or None.
-        missing: what could not be had ("embeddings", "images", "intervals", "hierarchy", "picture"): why.
+        missing: what could not be had ("embeddings", "images", "intervals", "hierarchy"): why.
     """
 
     result: RunResult
@@ -44,6 +44,7 @@ class RetrievalFindings:
     def record(self, folder: Path, config: TrainConfig) -> dict[str, Any]:
         """All of it as one record for JSON, pictures left out."""
         scores = [] if self.hierarchy is None else self.hierarchy.scores.rows()
+        triplets = None if self.hierarchy is None else self.hierarchy.scores.triplet_interval
         return {
             "run": str(folder),
             "config": config_to_dict(config),
@@ -54,6 +55,7 @@ class RetrievalFindings:
                 for control in (self.compared[0].differences if self.compared else ())
             },
             "hierarchy": [{**asdict(row), "nulls": [null._asdict() for null in row.nulls]} for row in scores],
+            "triplet_interval": None if triplets is None else asdict(triplets),
             "environment": self.environment,
             "missing": self.missing,
         }
@@ -78,6 +80,7 @@ def find(config: TrainConfig, folder: Path, result: RunResult, *, keep: bool, im
         missing["images"] = subject.missing
     ks, seed = config.evaluation.ks, config.seed
     compared = _try(lambda: compare_arms(subject.embeddings, subject.arms, ks, seed), "intervals", missing)
+    # with the draws and the seed of `draws_and_seed`, so that hyperdml tree and view find it
     kept, draws = tree_folder(folder), config.evaluation.draws
     hierarchy = _try(lambda: run_hierarchy(subject, kept, draws=draws, seed=seed, write=keep), "hierarchy", missing)
     return RetrievalFindings(result, environment, subject, compared or [], hierarchy, missing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hyperdml.metrics.trees.nulls import ABOVE, BELOW, CHANCE, z_text
-from hyperdml.metrics.trees.tree_scores_result import FigureRow, NullRow
+from hyperdml.metrics.trees.tree_scores_result import TRIPLETS, FigureRow, NullRow
 from hyperdml.tree.hierarchy import Hierarchy
 from hyperdml.viz.report import Block, Bullets, Paragraph, Section, Table
 
@@ -30,6 +30,11 @@ def tree_section(hierarchy: Hierarchy | None, missing: str) -> Section:
         _null_table(rows),
         Bullets(scores.conclusions()),
     ]
+    if scores.triplet_interval is not None:
+        low, high = scores.triplet_interval.low, scores.triplet_interval.high
+        blocks.append(
+            Paragraph(f"{TRIPLETS.capitalize()}, 95 % interval over classes: {low:.3f} to {high:.3f}.", soft=True)
+        )
     controls = list(dict.fromkeys(name for row in rows for name in row.controls))
     if controls:
         beside = [row for row in rows if row.controls]

@@ -83,7 +83,10 @@ class LinearMap:
             flat = (logmap0(x, self.c) @ self.directions).numpy() @ np.array([1, 1j])
             half = math.sqrt(self.c) * np.abs(flat)  # half the hyperbolic radius, in units of 1 / sqrt(c)
         else:
-            flat = _from_busemann(_busemann(math.sqrt(self.c) * x, self.directions).numpy())
+            unit = math.sqrt(self.c) * x
+            square = (unit * unit).sum(1)
+            time = ((1 + square) / (1 - square)).numpy()
+            flat = _from_busemann(_busemann(unit, self.directions).numpy(), time)
             half = np.arctanh(np.minimum(np.abs(flat), 1 - 1e-12))
         turn = np.where(np.abs(flat) > 0, flat / np.maximum(np.abs(flat), 1e-300), 0)
         out: NDArray[np.complex128] = np.tanh(np.minimum(self.scale * half, 7.0)) * turn
@@ -100,13 +103,16 @@ def _busemann(x: Tensor, directions: Tensor) -> Tensor:
     return torch.log((1 + square - 2 * x @ directions) / (1 - square))
 
 
-def _from_busemann(coordinates: NDArray[np.float64]) -> NDArray[np.complex128]:
-    """Points of the disk with the Busemann coordinates (N, 2) towards 1 and i, on the side of the origin.
+def _from_busemann(coordinates: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.complex128]:
+    """Points of the disk with the Busemann coordinates (N, 2) towards 1 and i.
 
-    On the hyperboloid ``a = exp(B) = t - s``: with two of them ``t^2 = 1 + (t - a)^2 + (t - b)^2``.
+    On the hyperboloid ``a = exp(B) = t - s``, so in the plane ``t^2 = 1 + (t - a)^2 + (t - b)^2``: two points, mirrored
+    in the geodesic from 1 to i, where ``t = a + b``. The one is taken on whose side the point of the ball is, by its own
+    time (N,), so that a point of the plane of the two directions stays where it is.
     """
     a, b = np.exp(coordinates).T
-    time = a + b - np.sqrt(np.maximum(2 * a * b - 1, 0))
+    side = np.where(times > a + b, 1.0, -1.0)
+    time = a + b + side * np.sqrt(np.maximum(2 * a * b - 1, 0))
     found: NDArray[np.complex128] = ((time - a) + 1j * (time - b)) / (1 + time)
     return found
 
