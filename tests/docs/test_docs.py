@@ -32,8 +32,10 @@ def test_python_blocks_run(code, capsys, tmp_path, monkeypatch):
 
 
 TEXTS = [page.read_text() for page in PAGES] + [path.read_text() for path in (ROOT / "hyperdml").rglob("*.py")]
-COMMANDS = "train|probe|compare|resume|report|replay|doctor|export|push|eval|embed|index|search|recipes|datasets|taxonomy"
-NAMES = f"{COMMANDS}|tree|plot|view"
+NAMES = (
+    "train|probe|compare|resume|report|replay|doctor|export|push|eval|embed|index|search|recipes|datasets|taxonomy"
+    "|tree|plot|view"
+)
 
 
 def command_lines():
