@@ -38,7 +38,7 @@ def split_tree(leaves, rng):
     place = np.empty(len(inner) + 1, dtype=int)
     place[order] = leaves + np.arange(len(inner))
     place[-1] = -1
-    spans = np.array([inner[i][:2] for i in order]).reshape(-1, 2)
+    spans = np.array([inner[i][:2] for i in order], dtype=int).reshape(-1, 2)
     above = np.array([inner[i][2] for i in order], dtype=int)
     return np.concatenate((place[parents], place[above])), spans
 
@@ -61,7 +61,7 @@ def explorer_data(leaves=60, *, classes=5, proxies=6, epochs=(1, 3, 10), thumbna
     hubs = 0.6 * np.exp(2j * np.pi * np.arange(proxies) / max(proxies, 1))
     frames = [frame(epoch, flat * (0.4 + 0.6 * i / max(len(epochs) - 1, 1)), hubs) for i, epoch in enumerate(epochs)]
     near = (np.arange(leaves)[:, None] + np.arange(1, neighbours + 1)) % leaves
-    right = (labels[near[:, 0]] == labels).astype(int)
+    right = (np.roll(labels, -1) == labels).astype(int)
     layouts = [
         {
             "key": "tree",

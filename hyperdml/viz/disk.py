@@ -161,8 +161,9 @@ def draw_scene(
             zorder=4,
         )
     if scene.origin is not None:
-        at, name = scene.origin, "root" if scene.layout == "tree" else "origin"
-        axes.scatter([at.real], [at.imag], s=size * 60, marker="*", color="black", label=name, zorder=5)
+        name = "root" if scene.layout == "tree" else "origin"
+        middle = scene.origin
+        axes.scatter([middle.real], [middle.imag], s=size * 60, marker="*", color="black", label=name, zorder=5)
     if images is not None:
         sectors, chosen = outermost(scene.images)
         _around(axes, sectors, small_images(images, scene.rows[chosen], _PIXELS))

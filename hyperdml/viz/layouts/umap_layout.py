@@ -50,8 +50,6 @@ def umap_layout(
     count = len(points)
     if count < 4 or neighbors < 2:
         raise ValueError(f"UMAP needs 4 points and 2 neighbours or more, got {count} and {neighbors}")
-    from umap import UMAP
-
     k = min(neighbors, count - 1)
     x = points.detach().cpu().double()
     distances, indices = HyperbolicKNN(c=curvature_of(c))(x, k - 1, x, ref_includes_query=True)
@@ -65,7 +63,10 @@ def umap_layout(
         lift = 2 * start / (1 - np.abs(start) ** 2)
         init = np.stack([lift.real, lift.imag], 1).astype(np.float32)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about its seed, its threads and neighbours that it did not search for
+        # about TensorFlow, its seed, its threads and neighbours that it did not search for
+        warnings.simplefilter("ignore")
+        from umap import UMAP
+
         flat = UMAP(
             n_neighbors=k,
             output_metric="hyperboloid",

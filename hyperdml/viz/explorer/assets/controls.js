@@ -60,7 +60,7 @@ function showEpoch(frame = state.frame) {
   const found = layoutNow()?.frames[frame];
   epochNow = found?.epoch ?? null;
   byId("epoch").value = String(frame);
-  byId("epoch-value").textContent = found ? (found.epoch === null ? "last" : `epoch ${found.epoch}`) : "";
+  byId("epoch-value").textContent = found ? (found.epoch === null ? "the end" : `epoch ${found.epoch}`) : "";
   byId("epoch").setAttribute("aria-valuetext", byId("epoch-value").textContent);
 }
 

@@ -24,19 +24,35 @@ function figureBlock({ name, value, better, nulls, controls }) {
   goal.title = `${better} is better`;
   goal.setAttribute("role", "img");
   goal.setAttribute("aria-label", goal.title);
-  head.append(make("span", "words", name), goal, make("span", "number", digits(value ?? NaN)));
+  const words = make("span", "words", `${name} `);
+  words.append(goal);
+  head.append(words, make("span", "number", digits(value ?? NaN)));
   if (chance) head.append(make("span", "verdict", CHANCE));
   box.append(head);
-  const line = (kind, ...cells) => {
-    const row = make("tr", kind);
-    cells.forEach((cell, i) => row.append(make(i ? "td" : "th", "", cell)));
+  const line = (kind, label, below, ...cells) => {
+    const row = make("tr", kind), first = make("th", "", label);
+    first.scope = "row";
+    if (below) first.append(make("span", "below", below));
+    row.append(first, ...cells.map((cell) => make("td", "", cell)));
     table.append(row);
   };
   for (const found of nulls) {
-    const z = typeof found.z === "number" ? `z = ${Math.abs(found.z) > 99 ? `${found.z < 0 ? "< -" : "> "}99` : found.z.toFixed(1)}` : "no spread";
-    line(isChance(found) ? "chance" : "", found.name, `${digits(found.mean ?? NaN)} ± ${digits(found.sd ?? NaN)}`, z, isChance(found) ? CHANCE : found.verdict);
+    const chance = isChance(found);
+    line(chance ? "chance" : "", found.name, chance ? CHANCE : found.verdict, meanText(found), zText(found.z));
   }
-  for (const [control, found] of Object.entries(controls ?? {})) line("", `control: ${control}`, digits(found ?? NaN), "", "");
+  for (const [control, found] of Object.entries(controls ?? {})) line("", `control: ${control}`, "", digits(found ?? NaN), "");
   if (table.childElementCount) box.append(table);
   return box;
+}
+
+/** Mean and standard deviation, the mean to the place of the second digit of the deviation. */
+function meanText({ mean, sd }) {
+  if (!Number.isFinite(mean) || !Number.isFinite(sd)) return digits(mean ?? NaN);
+  const places = sd > 0 ? Math.min(Math.max(1 - Math.floor(Math.log10(sd)), 0), 5) : 4;
+  return `${mean.toFixed(places)} ± ${sd.toFixed(places)}`;
+}
+
+function zText(z) {
+  if (typeof z !== "number") return "no spread";
+  return Math.abs(z) > 99 ? `z ${z < 0 ? "< -" : "> "}99` : `z = ${z.toFixed(1)}`;
 }

@@ -1,8 +1,9 @@
 // The uppermost layer: thumbnails, the path to the root, neighbours right and wrong, selection and hover.
 
 const THUMBNAIL = 40;
-const MOST_MEDOIDS = 36, MOST_LEAVES = 120;
-const CLOSE = 0.35; // magnification from which leaves show their pictures: 1 in the middle of the disk at zoom 1
+const ROOM = 8; // pixels of the disk's radius for each picture of an inner node
+const MOST_LEAVES = 150; // pictures at a time
+const CLOSE = 0.1; // leaves magnified more count as near: 1 is the middle of the disk at zoom 1
 
 /** Nodes whose pictures are shown, with the side in pixels. @type {Array<{node: number, side: number}>} */
 let shownImages = [];
@@ -13,7 +14,7 @@ function placeImages() {
   if (!model.thumbnails || !state.images) return;
   const taken = [], seen = new Set();
   const put = (node, side) => {
-    const x = view.x[node] + 5, y = view.y[node] - 5 - side, medoid = model.medoid[node];
+    const [x, y] = imageCorner(node, side), medoid = model.medoid[node];
     if (!(x > -side && y > -side && x < view.width && y < view.height) || seen.has(medoid) || !hasImage(node)) return false;
     if (taken.some((box) => x < box[0] + box[2] + 3 && box[0] < x + side + 3 && y < box[1] + box[2] + 3 && box[1] < y + side + 3)) return false;
     taken.push([x, y, side]);
@@ -22,19 +23,33 @@ function placeImages() {
     return true;
   };
   if (state.selected >= 0) put(state.selected, THUMBNAIL + 12);
-  for (const { node } of neighboursOf(state.selected)) put(node, THUMBNAIL);
-  let left = MOST_MEDOIDS;
+  for (const { node } of neighboursOf(state.selected)) put(node, THUMBNAIL - 6);
+  let left = Math.round(view.size / ROOM);
   const tops = [];
-  for (let node = model.N; node < model.total; node++) if (isShown(node) && view.scale[node] * state.zoom > 0.01) tops.push(node);
+  for (let node = model.N; node < model.total; node++) if (isShown(node) && view.scale[node] * state.zoom > 0.04) tops.push(node);
   tops.sort((a, b) => model.sizes[b] - model.sizes[a]);
-  for (const node of tops.slice(0, 600)) if (left > 0 && model.sizes[node] > 2 && put(node, THUMBNAIL - 6)) left--;
+  for (const node of tops.slice(0, 600)) if (left > 0 && model.sizes[node] > 2 && put(node, 20 + 16 * Math.sqrt(Math.min(view.scale[node] * state.zoom, 1)))) left--;
   const leaves = [];
   for (let leaf = 0; leaf < model.N; leaf++) {
     if (view.scale[leaf] * state.zoom > CLOSE && !layer.faint[leaf] && onScreen(leaf)) leaves.push(leaf);
   }
+  if (leaves.length > MOST_LEAVES) return; // they would cover each other: come nearer
   leaves.sort((a, b) => view.scale[b] - view.scale[a]);
-  left = MOST_LEAVES;
-  for (const leaf of leaves.slice(0, 1500)) if (left > 0 && put(leaf, THUMBNAIL)) left--;
+  for (const leaf of leaves) put(leaf, THUMBNAIL);
+}
+
+/** Where a picture is: beside a leaf, in the place of another node. @returns {Point} */
+function imageCorner(node, side) {
+  return node < model.N ? [view.x[node] + 5, view.y[node] - 5 - side] : [view.x[node] - side / 2, view.y[node] - side / 2];
+}
+
+/** The node whose picture is at a place of the screen, or -1. */
+function imageAt(x, y) {
+  const found = shownImages.findLast(({ node, side }) => {
+    const [left, top] = imageCorner(node, side);
+    return x >= left - 2 && x <= left + side + 2 && y >= top - 2 && y <= top + side + 2;
+  });
+  return found ? found.node : -1;
 }
 
 function onScreen(node) {
@@ -88,7 +103,7 @@ function strokeBetween(context, pairs, colour, width, dash) {
 }
 
 function drawFramed(context, node, side) {
-  const x = view.x[node] + 5, y = view.y[node] - 5 - side;
+  const [x, y] = imageCorner(node, side);
   context.fillStyle = "#ffffff";
   context.fillRect(x - 2, y - 2, side + 4, side + 4);
   if (!drawImage(context, node, x, y, side)) return;
@@ -118,9 +133,16 @@ function drawVerdict(context, node, same) {
   context.setLineDash([]);
 }
 
+/** Around a node's mark, or around the picture in its place. */
 function drawRing(context, node, colour, width, gap) {
+  const picture = node < model.N ? null : shownImages.find((shown) => shown.node === node);
   context.beginPath();
-  context.arc(view.x[node], view.y[node], markRadius(node) + gap, 0, 2 * Math.PI);
+  if (picture) {
+    const [x, y] = imageCorner(node, picture.side);
+    context.rect(x - 3, y - 3, picture.side + 6, picture.side + 6);
+  } else {
+    context.arc(view.x[node], view.y[node], markRadius(node) + gap, 0, 2 * Math.PI);
+  }
   context.strokeStyle = look.card;
   context.lineWidth = width + 2;
   context.stroke();

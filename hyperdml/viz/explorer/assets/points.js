@@ -1,6 +1,7 @@
 // The layer of points: leaves, inner nodes and proxies, written as pixels.
 
 const SAMPLE = 15000; // leaves that are drawn while the view moves
+const INNER = 4000; // inner nodes, those of the largest subtrees
 const HALO = 12000; // above this many leaves they are too small for an outline
 
 const layer = { image: /** @type {ImageData | null} */ (null), pixels: new Uint32Array(0), looks: { pixels: new Uint32Array(0), shapes: new Uint8Array(0) }, faint: new Uint8Array(0) };
@@ -27,7 +28,7 @@ function drawPoints(context) {
     layer.pixels.fill(0);
   }
   const count = state.moving ? Math.min(SAMPLE, model.N) : model.N, inner = pixel(look.inner), proxy = pixel(look.proxy);
-  for (let node = model.N; node < model.M; node++) {
+  for (let node = state.moving ? Math.max(model.N, model.M - INNER) : model.N; node < model.M; node++) {
     if (isShown(node)) putMark(node, 0, inner, layer.faint[node] ? 0.15 : 0.9, !layer.faint[node]);
   }
   const halo = model.N <= HALO && view.point * view.ratio >= 2;

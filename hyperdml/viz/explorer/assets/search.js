@@ -14,7 +14,7 @@ function openSearchBox() {
   const input = byId("search");
   input.addEventListener("input", () => showHits(findHits(input.value)));
   input.addEventListener("focus", () => input.value && showHits(findHits(input.value)));
-  input.addEventListener("blur", () => setTimeout(() => showHits([]), 150)); // after a click on a hit
+  input.addEventListener("blur", () => showHits([]));
   input.addEventListener("keydown", (event) => {
     const { hits } = searching, by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (by && hits.length) pickHit((searching.at + by + hits.length) % hits.length);
@@ -67,7 +67,8 @@ function showHits(hits) {
       item.id = `hit-${i}`;
       item.setAttribute("role", "option");
       item.append(...(image ? [image] : []), make("span", "words", hit.label), make("span", "soft", hit.hint));
-      item.addEventListener("pointerdown", (event) => (event.preventDefault(), takeHit(i)));
+      item.addEventListener("mousedown", (event) => event.preventDefault()); // the box keeps the focus until the click
+      item.addEventListener("click", () => takeHit(i));
       return item;
     }),
   );
@@ -88,7 +89,6 @@ function pickHit(at) {
 
 function takeHit(at) {
   const { act } = searching.hits[at];
-  stage.box.focus();
-  showHits([]);
+  stage.box.focus(); // the list goes with the focus of its box
   act();
 }

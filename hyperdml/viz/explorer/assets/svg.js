@@ -24,8 +24,8 @@ function svgText() {
   const [cx, cy] = middle();
   element(scene, "circle", { cx, cy, r: view.size * state.zoom, fill: look.card, stroke: look.line, "stroke-width": 1.5 });
   svgEdges(scene);
-  svgImages(scene);
   svgPoints(scene);
+  svgImages(scene);
   svgSelection(scene);
   svgLegend(root, width + 12);
   element(root, "text", { x: 12, y: height + 24, "font-size": "14", "font-weight": "600" }, model.title);
@@ -96,13 +96,14 @@ function svgImages(scene) {
   for (const { node, side } of shownImages) {
     context.clearRect(0, 0, canvas.width, canvas.height);
     if (!drawImage(context, node, 0, 0, canvas.width)) continue;
-    element(box, "image", { x: view.x[node] + 5, y: view.y[node] - 5 - side, width: side, height: side, href: canvas.toDataURL("image/png") });
+    const [x, y] = imageCorner(node, side);
+    element(box, "image", { x, y, width: side, height: side, href: canvas.toDataURL("image/png") });
   }
 }
 
 function svgSelection(scene) {
   const node = state.selected;
-  if (node < 0) return;
+  if (node < 0 || !Number.isFinite(view.x[node])) return;
   const box = element(scene, "g", { id: "selection", fill: "none", "stroke-width": 2 });
   for (const { node: near, same } of neighboursOf(node)) {
     const stroke = same === null ? look.accent : same ? look.same : look.other;

@@ -123,12 +123,14 @@ function isShown(node) {
 
 /** Radius of a node's mark in CSS pixels. */
 function markRadius(node) {
-  const base = node < model.N ? view.point : node < model.M ? 0.9 + 0.42 * Math.log2(model.sizes[node]) : 4.5 + 0.35 * Math.log2(model.sizes[node] + 1);
+  const base = node < model.N ? view.point : node < model.M ? 0.9 + 0.42 * Math.log2(model.sizes[node]) : 2.4 + 0.5 * Math.log2(model.sizes[node] + 1);
   return base * (0.45 + 0.55 * Math.sqrt(view.scale[node])) * Math.min(state.zoom ** 0.35, 3);
 }
 
-/** The node whose mark is at a place of the screen, or -1. */
+/** The node whose mark or picture is at a place of the screen, or -1. */
 function nodeAt(x, y, reach = 8) {
+  const picture = imageAt(x, y);
+  if (picture >= 0) return picture;
   let found = -1, best = reach;
   for (let node = 0; node < model.total; node++) {
     const dx = Math.abs(view.x[node] - x), dy = Math.abs(view.y[node] - y);
