@@ -73,7 +73,7 @@ def plot(
         seed: of all that is drawn at random; 0 by default.
         x: of curves: dotted keys of the configuration, as model.head.embedding_size.
         metric: of curves: figures, as R@1 (default).
-        out: file to write; by default FIGURE.png in the run folder.
+        out: file to write; by default FIGURE.png in the run folder, disk-LAYOUT.png for disk.
     """
     named = {
         "layout": layout is not None,
@@ -90,7 +90,8 @@ def plot(
     if figure == "epochs" and layout in ("tree", "radius"):
         raise ConfigError(f"epochs share one frame, which --layout {layout} does not give: umap and the linear ones do")
     rows = _queries(queries)
-    path = _out(out, runs, figure)
+    # disk.png in a run folder is the picture of its report
+    path = _out(out, runs, f"disk-{layout or 'tree'}" if figure == "disk" else figure)
     if figure == "curves":
         caption = _draw_curves(path, runs, x, metric)
     else:

@@ -115,10 +115,10 @@ def _of_tree(rows: NDArray[np.int64], points: Tensor, c: float, said: list[str],
     tree = extract_tree(points, c=c, seed=seed)
     places = tree_layout(tree)
     said.append(
-        "The tree of average linkage in hyperbolic distance, grown in the learned space, with its root at the centre. A "
-        "subtree has as much of the rim as it has images, and the radius of a node tells how few are below it; no edge "
-        "crosses another. A tree can be grown over any points: what this one is worth, its scores beside their null "
-        "models say."
+        "The tree of average linkage in hyperbolic distance, grown in the learned space, with its root at the centre. "
+        "A subtree has as much of the rim as it has images, and the radius of a node tells how few are below it; no "
+        "edge crosses another. A tree can be grown over any points: what this one is worth, its scores beside their "
+        "null models say."
     )
     edges = np.stack([places[:-1], places[tree.parents[:-1]]], 1)
     none = places[:0]

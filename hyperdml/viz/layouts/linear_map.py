@@ -107,8 +107,8 @@ def _from_busemann(coordinates: NDArray[np.float64], times: NDArray[np.float64])
     """Points of the disk with the Busemann coordinates (N, 2) towards 1 and i.
 
     On the hyperboloid ``a = exp(B) = t - s``, so in the plane ``t^2 = 1 + (t - a)^2 + (t - b)^2``: two points, mirrored
-    in the geodesic from 1 to i, where ``t = a + b``. The one is taken on whose side the point of the ball is, by its own
-    time (N,), so that a point of the plane of the two directions stays where it is.
+    in the geodesic from 1 to i, where ``t = a + b``. The one is taken on whose side the point of the ball is, by its
+    own time (N,), so that a point of the plane of the two directions stays where it is.
     """
     a, b = np.exp(coordinates).T
     side = np.where(times > a + b, 1.0, -1.0)
