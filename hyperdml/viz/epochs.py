@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def draw_epochs(path: Path, subject: Subject, *, layout: Layout = "tangent-pca",
 
 def _places(subject: Subject, layout: Layout, rows: np.ndarray, seed: int) -> tuple[dict[int, Scene], str]:
     """The scene of every epoch, and what they show."""
-    epochs = {number: _stacked(found, rows) for number, found in subject.epochs.items()}
+    epochs = {number: _stacked(found, rows, subject.embeddings.c) for number, found in subject.epochs.items()}
     c, count = subject.embeddings.c, len(rows)
     out: dict[int, Scene] = {}
     seen: LinearMap | None = None
@@ -110,9 +111,11 @@ def _begin(images: Places, count: int) -> Places:
     return np.concatenate([images, np.zeros(count - len(images), complex)])
 
 
-def _stacked(found: EmbeddingSet, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    points = found.points.detach().cpu()[torch.from_numpy(rows)].double()
-    return points, points[:0] if found.proxies is None else found.proxies.detach().cpu().double()
+def _stacked(found: EmbeddingSet, rows: np.ndarray, c: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images and proxies of an epoch; a learned curvature moves, and the disk is the same for all balls."""
+    to_ball = math.sqrt(found.c / c)
+    points = to_ball * found.points.detach().cpu()[torch.from_numpy(rows)].double()
+    return points, points[:0] if found.proxies is None else to_ball * found.proxies.detach().cpu().double()
 
 
 def _listed(numbers: list[int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -159,7 +160,7 @@ def _neighbours(found: EmbeddingSet, points: Tensor) -> tuple[Ints, NDArray[np.f
     own = index == torch.arange(len(found))[:, None]
     own[:, -1] |= ~own.any(1)  # one too many for what is not found itself
     kept = ~own
-    return index[kept].reshape(-1, k).numpy(), gaps[kept].reshape(-1, k).double().numpy()
+    return index[kept].reshape(len(found), k).numpy(), gaps[kept].reshape(len(found), k).double().numpy()
 
 
 def _layouts(
@@ -218,12 +219,12 @@ def _over_epochs(
     c, count = subject.embeddings.c, len(points)
     stages: list[tuple[int | None, Tensor]] = []
     for number, found in subject.epochs.items():
-        x = found.points.detach().cpu().double()
+        to_ball = math.sqrt(found.c / c)  # a learned curvature moves: the same disk for all balls
+        x = to_ball * found.points.detach().cpu().double()
         if not torch.equal(x, points):
-            same = proxies is not None and found.proxies is not None and len(found.proxies) == len(proxies)
-            stages.append(
-                (number, torch.cat([x, found.proxies.cpu().double()]) if same and found.proxies is not None else x)
-            )
+            if proxies is not None and found.proxies is not None and len(found.proxies) == len(proxies):
+                x = torch.cat([x, to_ball * found.proxies.detach().cpu().double()])
+            stages.append((number, x))
     stages.append((None, points if proxies is None else torch.cat([points, proxies])))
     if layout == "umap":
         frames: list[dict[str, Any]] = []

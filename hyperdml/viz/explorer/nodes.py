@@ -17,6 +17,7 @@ from hyperdml.viz.explorer.encode import encoded
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+_MOST_BELOW = 100_000_000  # products of images and nodes: seconds
 
 
 def tree_nodes(tree: Dendrogram, points: Tensor, labels: Ints | None) -> tuple[dict[str, Any], Ints]:
@@ -47,13 +48,32 @@ def tree_nodes(tree: Dendrogram, points: Tensor, labels: Ints | None) -> tuple[d
 
 
 def tree_medoids(tree: Dendrogram, everything: Tensor, c: float) -> Ints:
-    """(M,) image that stands for each node: of those of its children the one nearest to the node's own point.
+    """(M,) image that stands for each node: of those below it the one nearest to the node's own point.
+
+    In trees as deep as chains, whose nodes have more than 100 million images below them in all, it is the nearest of
+    those that stand for its children.
 
     Args:
         tree: of M nodes.
         everything: (M, d) points of all nodes.
         c: curvature magnitude.
     """
+    if tree.sizes[tree.num_leaves :].sum() > _MOST_BELOW:
+        return _from_children(tree, everything, c)
+    square = c * (everything * everything).sum(1, keepdim=True)
+    lift = (torch.cat([2 * c**0.5 * everything, 1 + square], 1) / (1 - square)).numpy()
+    # the nearest has the largest Lorentz product; the images below a node stand together in the order of the tree
+    images, nodes = lift[tree.order], lift[tree.num_leaves :] * np.r_[np.ones(lift.shape[1] - 1), -1]
+    medoid, place = np.arange(tree.num_nodes), np.argsort(tree.order)
+    for node, own in enumerate(nodes, tree.num_leaves):
+        below = tree.leaves_under(node)
+        first = place[below[0]]
+        medoid[node] = below[np.argmax(images[first : first + len(below)] @ own)]
+    return medoid
+
+
+def _from_children(tree: Dendrogram, everything: Tensor, c: float) -> Ints:
+    """(M,) the same, of the images that stand for the children alone."""
     medoid = np.arange(tree.num_nodes)
     # all of one depth at once, the deepest first
     for children in (found.numpy() for found in children_first(torch.from_numpy(tree.parents.copy()))):
