@@ -108,7 +108,7 @@ def about_linear(seen: LinearMap) -> str:
     held = f"{100 * seen.share:.0f} % of the variance"
     if seen.kind == "tangent-pca":
         return f"Two tangent directions at the midpoint, with {held}; radii are scaled to fill the disk."
-    return f"Two Busemann coordinates about the midpoint, with {held} of all such; radii are scaled to fill the disk."
+    return f"Two Busemann coordinates, with {held} of all such; moved to the centre and scaled to fill the disk."
 
 
 def _of_tree(rows: NDArray[np.int64], points: Tensor, c: float, said: list[str], seed: int) -> Scene:

@@ -101,6 +101,15 @@ def test_options_reach_the_figure(file, monkeypatch, tmp_path, figure, function,
     assert seen == [(tmp_path / "x.svg", expected)]
 
 
+@pytest.mark.parametrize(("layout", "name"), [(None, "disk-tree"), ("radius", "disk-radius")])
+def test_the_disk_is_called_by_its_layout(file, monkeypatch, layout, name):
+    """disk.png of a run folder is that of its report."""
+    seen = []
+    monkeypatch.setattr("hyperdml.viz.disk.draw_disk", lambda path, subject, **options: seen.append(path) or "said")
+    plot(file, layout=layout)
+    assert seen == [file.with_name(f"points-{name}.png")]
+
+
 def test_words_of_the_command_line(file, monkeypatch, tmp_path):
     seen = {}
     monkeypatch.setattr(

@@ -133,6 +133,8 @@ def test_images_around_the_disk_stand_at_the_angle_of_their_points():
     assert set(rows.tolist()) <= {0, 1, 2, 3}
     assert len(rows) == 3
     assert (np.diff(np.sort(turns)) > 0.05).all()
+    sectors, rows = outermost(np.array([0.2, 0.7, 0.5, -0.1j]) * np.exp(0.01j), 8)
+    assert (sectors.tolist(), rows.tolist()) == ([0, 6], [1, 3])
 
 
 @pytest.mark.parametrize("layout", ["tangent-pca", "horospherical"])
@@ -141,6 +143,9 @@ def test_epochs_share_one_map(tmp_path, case, layout):
     several = replace(case, epochs={1: early, 3: case.embeddings})
     words = draw_epochs(tmp_path / "epochs.png", several, layout=layout)
     assert "that of the last epoch" in words
+    assert "Only epoch 3 has proxies" in words
+    both = replace(case, epochs={1: case.embeddings, 3: case.embeddings})
+    assert "Only" not in draw_epochs(tmp_path / "both.png", both, layout=layout)
     with Image.open(tmp_path / "epochs.png") as image:
         assert image.size[0] > image.size[1] * 0.8
 

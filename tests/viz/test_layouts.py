@@ -1,5 +1,7 @@
 """Layouts: trees without crossing edges, isometries that are isometries, maps that keep what they say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from synthetic import tree_points
 from hyperdml.geometry import dist0, expmap0, mobius_add, pairwise_distance
 from hyperdml.tree import Dendrogram
 from hyperdml.viz.layouts import LinearMap, align, centred, geodesic, radius_layout, tree_layout, umap_layout
+from hyperdml.viz.layouts.align import centroid
 from hyperdml.viz.layouts.linear_map import _busemann
 
 
@@ -162,11 +165,29 @@ def test_horospherical_keeps_busemann_coordinates():
     torch.testing.assert_close(seen.directions.T @ seen.directions, torch.eye(2, dtype=torch.float64))
     z = seen(points)
     half = np.arctanh(np.abs(z)) / seen.scale  # the scale of the picture taken back
-    flat = np.tanh(half) * z / np.abs(z)
+    flat = moved(np.tanh(half) * z / np.abs(z), seen.middle)
     plane = torch.from_numpy(np.stack([flat.real, flat.imag], 1))
     x = mobius_add(-seen.centre[None], points.double(), 0.1) * 0.1**0.5
     kept = _busemann(plane, torch.eye(2, dtype=torch.float64))
     torch.testing.assert_close(kept, _busemann(x, seen.directions), rtol=1e-5, atol=1e-6)
+
+
+def test_horospherical_leaves_points_of_its_plane_where_they_are_on_both_sides():
+    """Of two points with the same Busemann coordinates one lies beyond the geodesic between the two rim points."""
+    points, _, _ = tree_points(60, 8, spread=True)
+    seen = replace(LinearMap.fit(points, c=1.0, kind="horospherical"), middle=0j, scale=1.0)
+    flat = random_places(80)
+    time = (1 + np.abs(flat) ** 2) / (1 - np.abs(flat) ** 2)
+    beyond = time < 2 * (flat.real + flat.imag) / (1 - np.abs(flat) ** 2)
+    assert 5 < beyond.sum() < 75
+    x = torch.from_numpy(np.stack([flat.real, flat.imag], 1)) @ seen.directions.T
+    np.testing.assert_allclose(seen(mobius_add(seen.centre[None], x, 1.0)), flat, atol=1e-6)
+
+
+def test_horospherical_fills_the_middle_of_the_disk():
+    points, _, _ = tree_points(60, 8, spread=True)
+    seen = replace(LinearMap.fit(points, c=0.1, kind="horospherical"), scale=1.0)
+    assert abs(centroid(seen(points))) < 1e-9
 
 
 def test_a_linear_map_says_what_it_cannot_fit():

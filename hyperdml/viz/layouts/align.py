@@ -8,10 +8,19 @@ from numpy.typing import NDArray
 Places = NDArray[np.complex128]
 
 
-def centred(places: Places, count: int | None = None) -> Places:
-    """The places moved by the Möbius map that takes the centroid of the first of them to 0.
+def centroid(places: Places) -> complex:
+    """The centroid of the hyperboloid (Law et al., ICML 2019): the mean of the lifts, scaled back.
 
-    The centroid is that of the hyperboloid (Law et al., ICML 2019): the mean of the lifts, scaled back.
+    Args:
+        places: (N,) complex numbers of modulus below 1, N at least 1.
+    """
+    rest = 1 - np.abs(places) ** 2
+    lift, time = (2 * places / rest).mean(), ((1 + np.abs(places) ** 2) / rest).mean()
+    return complex(lift / (np.sqrt(time**2 - np.abs(lift) ** 2) + time))
+
+
+def centred(places: Places, count: int | None = None) -> Places:
+    """The places moved by the Möbius map that takes the `centroid` of the first of them to 0.
 
     Args:
         places: (N,) complex numbers of modulus below 1, N at least 1.
@@ -20,10 +29,7 @@ def centred(places: Places, count: int | None = None) -> Places:
     Returns:
         (N,) complex numbers at the same hyperbolic distances from each other.
     """
-    few = places[:count]
-    rest = 1 - np.abs(few) ** 2
-    lift, time = (2 * few / rest).mean(), ((1 + np.abs(few) ** 2) / rest).mean()
-    centre = lift / (np.sqrt(time**2 - np.abs(lift) ** 2) + time)
+    centre = centroid(places[:count])
     moved: Places = (places - centre) / (1 - np.conj(centre) * places)
     return moved
 

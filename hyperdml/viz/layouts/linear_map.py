@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hyperdml.geometry import curvature_of, einstein_midpoint, logmap0, mobius_add
 from hyperdml.geometry.curvature import Curvature
+from hyperdml.viz.layouts.align import centroid
 
 Kind = Literal["tangent-pca", "horospherical"]
 _SAMPLE, _STEPS, _RATE = 5000, 200, 0.05  # of the search for horospherical directions
@@ -28,6 +29,7 @@ class LinearMap:
         centre: (d,) point of the ball that is moved to 0 first.
         c: curvature magnitude.
         kind: "tangent-pca" or "horospherical".
+        middle: place of the disk that is moved to 0 then; 0 for "tangent-pca".
         scale: factor of the radii in the disk.
         share: part of the variance, of tangent vectors or of Busemann coordinates, that the two directions hold.
     """
@@ -36,6 +38,7 @@ class LinearMap:
     centre: Tensor
     c: float
     kind: Kind
+    middle: complex
     scale: float
     share: float
 
@@ -47,7 +50,8 @@ class LinearMap:
         *tangent-pca*: the two first singular directions of the tangent vectors at 0. *horospherical*: orthonormal
         directions p, q of the rim, one after the other those of the largest variance of the Busemann coordinate
         ``B_p(x) = log(|p - x|^2 / (1 - |x|^2))`` of the unit ball (after HoroPCA, Chami et al., ICML 2021), by 200
-        steps of gradient ascent from the tangent ones on at most 5,000 points.
+        steps of gradient ascent from the tangent ones on at most 5,000 points. What the points hold in other directions
+        pushes them away from both rim points, so the centroid of their places is moved to 0 once more.
 
         Args:
             points: (N, d) points of the ball, d >= 2.
@@ -71,13 +75,15 @@ class LinearMap:
         share = float(values[-2:].sum() / values.sum().clamp_min(1e-300))
         if kind == "horospherical":
             directions, share = _busemann_directions(math.sqrt(c) * x, directions)
-        bare = cls(directions, centre, c, kind, 1.0, share)
+        bare = cls(directions, centre, c, kind, 0j, 1.0, share)
+        if kind == "horospherical":
+            bare = replace(bare, middle=centroid(bare(points)))
         reach = float(np.quantile(np.arctanh(np.abs(bare(points))), _QUANTILE))
         return replace(bare, scale=math.atanh(_REACH) / reach if reach > 0 else 1.0)
 
     @torch.no_grad()
     def __call__(self, points: Tensor) -> NDArray[np.complex128]:
-        """(N,) places of (N, d) points of the ball; the centre is at 0."""
+        """(N,) places of (N, d) points of the ball, at hyperbolic radius 14 at most."""
         x = _moved(points, self.centre, self.c)
         if self.kind == "tangent-pca":
             flat = (logmap0(x, self.c) @ self.directions).numpy() @ np.array([1, 1j])
@@ -87,6 +93,7 @@ class LinearMap:
             square = (unit * unit).sum(1)
             time = ((1 + square) / (1 - square)).numpy()
             flat = _from_busemann(_busemann(unit, self.directions).numpy(), time)
+            flat = (flat - self.middle) / (1 - np.conj(self.middle) * flat)
             half = np.arctanh(np.minimum(np.abs(flat), 1 - 1e-12))
         turn = np.where(np.abs(flat) > 0, flat / np.maximum(np.abs(flat), 1e-300), 0)
         out: NDArray[np.complex128] = np.tanh(np.minimum(self.scale * half, 7.0)) * turn
