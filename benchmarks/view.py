@@ -3,10 +3,11 @@
     python benchmarks/view.py
 
 Prints the table and writes docs/results/view.md and view.json. Points in the ball of curvature -0.1 around a tree of
-class directions, 20 to a class, with made-up thumbnails up to 10,000 points. The page is opened in headless Chromium without a GPU (needs
-the package playwright and a Chromium on the path); while the mouse is held down and moved in steps from animation frame
-to animation frame, the page notes how long it drew. umap-learn gets the points of the ball as they are, with its
-Euclidean input distance and hyperboloid output, as its documentation shows; both ways are seeded, on one thread.
+class directions, 20 to a class, with made-up thumbnails up to 10,000 points. The page is opened in headless Chromium
+without a GPU (needs the package playwright and a Chromium on the path); while the mouse is held down and moved in steps
+from animation frame to animation frame, the page notes how long it drew. umap-learn gets the points of the ball as they
+are, with its Euclidean input distance and hyperboloid output, as its documentation shows; both ways are seeded, on one
+thread.
 """
 
 from __future__ import annotations
